@@ -1,0 +1,19 @@
+"""Beside the tweet's way: waiting for a condition, never for a time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], seconds: float, every: float = 0.05) -> T:
+    """The condition's first true value, asked every `every` seconds; TimeoutError after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"not true after {seconds:g} s")
+        time.sleep(every)
