@@ -1,0 +1,203 @@
+"""Around the topic: the broker, up and down, in Docker's words.
+
+`python -m lib.infra up|status|down [--mode embedded|external] [--volumes]`. Whatever the mode, `up` attaches to a broker
+that already answers; only a broker that `up` started is stopped by `down`.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+from filelock import FileLock
+
+from lib import embedded_kafka, topics
+from lib.deadline import wait_until
+from lib.errors import BrokerError, SettingError, exit_with
+from lib.settings import settings
+
+MODES = ("embedded", "external")
+FOLDER = settings.build_dir / "broker"
+STATE = FOLDER / "state.json"
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker that answers. `started`: whether this call of `up` started it; `pid` is None where we do not own it."""
+
+    bootstrap_servers: str
+    mode: str
+    started: bool
+    pid: int | None
+    seconds: float
+
+    def __str__(self) -> str:
+        how = f"started in {self.seconds:.1f} s" if self.started else "was up already"
+        owner = f", process {self.pid}" if self.pid else ", not ours"
+        return f"broker at {self.bootstrap_servers}: {how} ({self.mode}{owner})"
+
+
+@dataclass(frozen=True)
+class State:
+    """What `up` remembers of the process it started, so that another notebook can attach to it and `down` can end it."""
+
+    pid: int
+    created: float
+    bootstrap_servers: str
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still is the one that was started (process ids are used again)."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 2 and process.status() != psutil.STATUS_ZOMBIE
+            return process if same else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def up(mode: str = settings.mode) -> Broker:
+    """A broker that is ready, which means that it answers metadata requests: attached to, or else started.
+
+    Two calls at the same moment give one broker. Raises BrokerError, JavaError or JarError.
+    """
+    if mode not in MODES:
+        raise SettingError(f"there is no mode {mode!r}", f"use one of: {', '.join(MODES)}")
+    began = time.monotonic()
+    with lock():
+        ours = ours_running()
+        if topics.answers():
+            return Broker(settings.bootstrap_servers, mode, False, ours.pid if ours else None, 0)
+        if mode == "external":
+            topics.require_broker()
+        if not ours:
+            refuse_taken_port()
+            pid = embedded_kafka.start(settings, FOLDER)
+            state = State(pid, psutil.Process(pid).create_time(), settings.bootstrap_servers)
+            STATE.write_text(json.dumps(asdict(state)))
+            ours = state.process()
+        wait_until_ready(ours)
+        return Broker(settings.bootstrap_servers, "embedded", True, ours.pid, time.monotonic() - began)
+
+
+def wait_until_ready(process: psutil.Process | None) -> None:
+    """Return when the broker answers; BrokerError, with its log's last lines, if it ends or takes too long."""
+
+    def alive() -> bool:
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+    try:
+        wait_until(lambda: topics.answers() or not alive(), seconds=settings.ready_seconds, every=0.1)
+    except TimeoutError:
+        pass
+    if not topics.answers():
+        what = f"is not ready after {settings.ready_seconds:g} s" if alive() else "ended while it was starting"
+        stop(process)
+        raise BrokerError(
+            f"the broker {what}. Its log says:\n  {embedded_kafka.log_tail(FOLDER)}",
+            f"see {FOLDER / 'broker.log'}; to begin anew without its data: python -m lib.infra down --volumes",
+        )
+
+
+def refuse_taken_port() -> None:
+    """BrokerError where the broker's port belongs to something that is not a broker."""
+    if not topics.port_is_open():
+        return
+    raise BrokerError(
+        f"port {settings.port} is taken by {port_owner(settings.port)}, which does not answer as a Kafka broker",
+        f"end that program, or choose another port: STREAM_BOOTSTRAP_SERVERS=localhost:{settings.port + 100}",
+    )
+
+
+def port_owner(port: int) -> str:
+    """The program that listens at a port, as far as the system tells."""
+    try:
+        pids = [c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
+        return f"{psutil.Process(pids[0]).name()} (process {pids[0]})"
+    except (psutil.Error, IndexError, TypeError):
+        return "another program"
+
+
+def down(volumes: bool = False) -> str:
+    """Stop the broker that `up` started, and with `volumes` remove its data; what was done, in a sentence.
+
+    A broker that was attached to is never stopped. Safe to call twice.
+    """
+    with lock():
+        ours = ours_running()
+        stop(ours)
+        done = f"broker stopped (process {ours.pid})" if ours else "no broker of ours was running"
+        if not ours and topics.answers():
+            done += f"; the one that answers at {settings.bootstrap_servers} was not started here and stays"
+        if volumes:
+            shutil.rmtree(FOLDER / "data", ignore_errors=True)
+            done += "; its data is removed"
+        return done
+
+
+def stop(process: psutil.Process | None) -> None:
+    """End a broker: first asked, so that it closes its files, then by force; and forget it."""
+    if process and process.is_running():
+        process.terminate()
+        try:
+            process.wait(20)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+    STATE.unlink(missing_ok=True)
+
+
+def status(mode: str = settings.mode) -> tuple[bool, str]:
+    """Whether a broker answers, and a sentence about it."""
+    if not topics.answers():
+        return False, f"no broker answers at {settings.bootstrap_servers}; start one: make up (or: python -m lib.infra up)"
+    ours = ours_running()
+    broker = Broker(settings.bootstrap_servers, "embedded" if ours else mode, False, ours.pid if ours else None, 0)
+    return True, f"{broker}; topics: {', '.join(topics.names()) or 'none'}"
+
+
+def ours_running() -> psutil.Process | None:
+    """The broker process that an earlier `up` started for these settings, if it lives; else its state file is removed."""
+    try:
+        state = State(**json.loads(STATE.read_text()))
+        process = state.process()
+    except (OSError, ValueError, TypeError):
+        process = None
+    if process is None:
+        STATE.unlink(missing_ok=True)
+    return process
+
+
+@contextmanager
+def lock() -> Iterator[None]:
+    """One `up` or `down` at a time; the others wait for it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with FileLock(FOLDER / "lock", timeout=settings.ready_seconds + 30):
+        yield
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m lib.infra", description="The broker, up and down.")
+    parser.add_argument("command", choices=("up", "status", "down"))
+    parser.add_argument("--mode", choices=MODES, default=settings.mode, help=f"default: {settings.mode}")
+    parser.add_argument("--volumes", action="store_true", help="with down: remove the broker's data too")
+    options = parser.parse_args()
+    if options.volumes and options.command != "down":
+        parser.error("--volumes goes with down")
+    answered = True
+    if options.command == "up":
+        print(up(options.mode))
+    elif options.command == "down":
+        print(down(options.volumes))
+    else:
+        answered, sentence = status(options.mode)
+        print(sentence)
+    return 0 if answered else 1
+
+
+if __name__ == "__main__":
+    exit_with(main)

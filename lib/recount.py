@@ -1,0 +1,123 @@
+"""Beside the tweet's way: the same answer once more, in plain Python, to hold against Spark's.
+
+It shares no code with `lib.trends`. From Spark it takes only where each batch began and ended and what the watermark
+was then, both from the checkpoint's offset log, because which tweet is late depends on nothing else.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lib.topics import Record
+
+TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
+HASHTAG = re.compile(r"#(\w+)")
+AHEAD_MS = 5 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch as the offset log has it: it ends before these offsets, and began with this watermark (ms)."""
+
+    ends: dict[int, int]
+    watermark: int
+
+
+@dataclass
+class Recount:
+    """`verdicts`: {(partition, offset): "counted", "duplicates", "late" or "malformed"};
+    `windows`: {(start in ms, hashtag): tweets}."""
+
+    verdicts: dict[tuple[int, int], str] = field(default_factory=dict)
+    windows: Counter = field(default_factory=Counter)
+
+    def totals(self) -> dict[str, int]:
+        """{received, counted, duplicates, late, malformed}, messages, as the consumer's JSON line has them."""
+        counts = Counter(self.verdicts.values())
+        return {"received": len(self.verdicts)} | {name: counts[name] for name in ("counted", "duplicates", "late", "malformed")}
+
+
+def recount(records: Iterable[Record], batches: list[Batch], window_ms: int, slide_ms: int, watermark_ms: int) -> Recount:
+    """Judge every record and count every window. `records` in offset order within a partition."""
+    result = Recount()
+    per_batch: list[list[Record]] = [[] for _ in batches]
+    for record in records:
+        number = next((n for n, b in enumerate(batches) if record.offset < b.ends.get(record.partition, 0)), None)
+        if number is not None:
+            per_batch[number].append(record)
+    remembered: dict[str, int] = {}  # id: until when (event time, ms) it is remembered
+    for number, batch in enumerate(batches):
+        too_old = batches[number - 1].watermark if number else 0
+        for record in per_batch[number]:
+            tweet = parse(record)
+            if tweet is None:
+                verdict = "malformed"
+            elif tweet.created_ms <= too_old:
+                verdict = "late"
+            elif tweet.id in remembered:
+                verdict = "duplicates"
+            else:
+                verdict = "counted"
+                remembered[tweet.id] = tweet.created_ms + watermark_ms
+                for hashtag in hashtags(tweet.text):
+                    for start in window_starts(tweet.created_ms, window_ms, slide_ms):
+                        result.windows[start, hashtag] += 1
+            result.verdicts[record.partition, record.offset] = verdict
+        remembered = {key: until for key, until in remembered.items() if until > batch.watermark}
+    return result
+
+
+@dataclass(frozen=True)
+class Tweet:
+    id: str
+    text: str
+    created_ms: int
+
+
+def parse(record: Record) -> Tweet | None:
+    """The tweet in a record, or None where it is not one."""
+    try:
+        text = record.value.decode("utf-8")
+        fields, _ = STRICT_JSON.raw_decode(text.lstrip(" \t\r\n"))
+        tweet_id, text, created = fields["id"], fields["text"], fields["created_at"]
+        if fields["user"] is None or not isinstance(tweet_id, str) or not isinstance(text, str):
+            return None
+        (tweet_id + text).encode("utf-8")  # half a surrogate pair is no text
+        *when, millisecond = map(int, TIME.fullmatch(created).groups())
+        created_ms = round(datetime(*when, tzinfo=UTC).timestamp() * 1000) + millisecond
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return None if created_ms > record.timestamp + AHEAD_MS else Tweet(tweet_id, text, created_ms)
+
+
+def refuse(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+STRICT_JSON = json.JSONDecoder(parse_constant=refuse)
+
+
+def hashtags(text: str) -> set[str]:
+    """The different hashtags of a text, in lower case, without #."""
+    return {found.lower() for found in HASHTAG.findall(text)}
+
+
+def window_starts(time_ms: int, window_ms: int, slide_ms: int) -> range:
+    """The starts of all windows that a time lies in; a window has its start, but not its end."""
+    last = time_ms - time_ms % slide_ms
+    return range(last, time_ms - window_ms, -slide_ms)
+
+
+def read_offset_log(checkpoint: Path) -> list[Batch]:
+    """The committed batches of a checkpoint, in order (https://spark.apache.org/docs/latest/streaming/): its `offsets`
+    folder has a file a batch, a line of metadata and a line for each source."""
+    batches = []
+    for number in sorted(int(path.name) for path in (checkpoint / "commits").iterdir() if path.name.isdigit()):
+        _, metadata, source, *_ = (checkpoint / "offsets" / str(number)).read_text().splitlines()
+        (ends,) = json.loads(source).values()
+        batches.append(Batch({int(p): end for p, end in ends.items()}, json.loads(metadata)["batchWatermarkMs"]))
+    return batches

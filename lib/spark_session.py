@@ -1,0 +1,80 @@
+"""Around the tweet's way: the Spark session, on this machine's loopback only, quiet, and with the Kafka connector.
+
+In Spark's words this process is the driver; `local[2]` makes its JVM run the tasks too, two at a time.
+"""
+
+import os
+import re
+import sys
+
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from lib.embedded_kafka import LOG_CONFIGURATION
+from lib.errors import QueryError, SettingError
+from lib.jars import jars
+from lib.java import java_home
+from lib.settings import settings
+
+LOG = settings.build_dir / "logs" / "spark.log"
+
+
+def spark_session(name: str = "trending topics", master: str = settings.spark_master) -> SparkSession:
+    """The running session, or a new one. Raises JavaError, JarError, or QueryError where Spark does not start.
+
+    Times are UTC. Its log is build/logs/spark.log; nothing is printed, nothing listens outside 127.0.0.1.
+    """
+    if running := SparkSession.getActiveSession():
+        return running
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit the JVM is there already, with its own options
+        return SparkSession.builder.appName(name).config(map=sql_options()).getOrCreate()
+    if not re.fullmatch(r"local(\[(\d+|\*)\])?|spark://.+|local-cluster\[.+\]", master):
+        raise SettingError(f"{master!r} is not a Spark master", "use local[2], or a cluster's address: spark://host:7077")
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["JAVA_HOME"] = str(java_home())
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # the UI and the block manager bind to it; they take no option
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    conf = SparkConf().setMaster(master).setAppName(name).setAll((sql_options() | jvm_options()).items())
+    # The JVM prints warnings of its own before any log exists: they go to a file too.
+    with open(LOG.with_name("spark-console.log"), "wb") as console:
+        try:
+            gateway = launch_gateway(conf, popen_kwargs={"stderr": console})
+        except PySparkRuntimeError:
+            last = LOG.with_name("spark-console.log").read_text(errors="replace").strip().splitlines()[-3:]
+            raise QueryError(
+                "Spark's Java process ended while it was starting:\n  " + "\n  ".join(last),
+                f"see {LOG.with_name('spark-console.log')}; check Java with: python -m lib.java",
+            ) from None
+    return SparkSession(SparkContext(gateway=gateway, conf=conf))
+
+
+def sql_options() -> dict[str, str]:
+    """What the queries need, wherever they run."""
+    return {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        # In update mode a batch without data has nothing to emit, and each would cost as much as one with data.
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+        # The recount reads batch limits and watermarks from the checkpoint's offset log: keep all of it.
+        "spark.sql.streaming.minBatchesToRetain": "1000000",
+        "spark.sql.streaming.stopTimeout": "30s",
+    }
+
+
+def jvm_options() -> dict[str, str]:
+    """What the driver's JVM needs, which only counts before it starts."""
+    connector = jars("connector")
+    return {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.extraClassPath": os.pathsep.join(map(str, connector)),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()} "
+        f"-Dcourse.log={LOG.as_posix()} -Dcourse.level=WARN -XX:+UseSerialGC",
+        "spark.ui.enabled": str(settings.spark_ui).lower(),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.warehouse.dir": (settings.build_dir / "spark-warehouse").as_uri(),
+    }
