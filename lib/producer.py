@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import re
 import signal
 import subprocess
@@ -91,7 +92,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if options.until_stdin_closes:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
+        # os.read, because a thread that waits in sys.stdin's buffer makes Python abort when it exits.
+        threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
     names = ("count", "seed", "start", "rate", "late", "duplicates", "malformed")
     messages = tweets.stream(**{name: getattr(options, name) for name in names})
     tally = send(messages, options.topic, options.bootstrap_servers, options.rate, stop, options.duration)

@@ -6,17 +6,21 @@ was then, both from the checkpoint's offset log, because which tweet is late dep
 
 import json
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lib.errors import CountError
 from lib.topics import Record
+from lib.tweets import Message
 
 TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
 HASHTAG = re.compile(r"#(\w+)")
 AHEAD_MS = 5 * 60 * 1000
+VERDICTS = ("counted", "duplicates", "late", "malformed")
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,22 @@ class Recount:
     verdicts: dict[tuple[int, int], str] = field(default_factory=dict)
     windows: Counter = field(default_factory=Counter)
 
-    def totals(self) -> dict[str, int]:
-        """{received, counted, duplicates, late, malformed}, messages, as the consumer's JSON line has them."""
-        counts = Counter(self.verdicts.values())
-        return {"received": len(self.verdicts)} | {name: counts[name] for name in ("counted", "duplicates", "late", "malformed")}
+    def totals(self, of: Iterable[Record] | None = None) -> dict[str, int]:
+        """{received, counted, duplicates, late, malformed}, messages, as the consumer's JSON line has them; `of` some
+        of the records only, by default of all."""
+        places = self.verdicts if of is None else [(record.partition, record.offset) for record in of]
+        counts = Counter(self.verdicts[place] for place in places)
+        return {"received": counts.total()} | {name: counts[name] for name in VERDICTS}
 
 
 def recount(records: Iterable[Record], batches: list[Batch], window_ms: int, slide_ms: int, watermark_ms: int) -> Recount:
     """Judge every record and count every window. `records` in offset order within a partition."""
     result = Recount()
     per_batch: list[list[Record]] = [[] for _ in batches]
+    ends = {partition: [batch.ends.get(partition, 0) for batch in batches] for partition in batches[-1].ends}
     for record in records:
-        number = next((n for n, b in enumerate(batches) if record.offset < b.ends.get(record.partition, 0)), None)
-        if number is not None:
+        number = bisect_right(ends[record.partition], record.offset)
+        if number < len(batches):
             per_batch[number].append(record)
     remembered: dict[str, int] = {}  # id: until when (event time, ms) it is remembered
     for number, batch in enumerate(batches):
@@ -110,6 +117,35 @@ def window_starts(time_ms: int, window_ms: int, slide_ms: int) -> range:
     """The starts of all windows that a time lies in; a window has its start, but not its end."""
     last = time_ms - time_ms % slide_ms
     return range(last, time_ms - window_ms, -slide_ms)
+
+
+def sent_by(messages: Iterable[Message], records: Iterable[Record]) -> list[Record]:
+    """The records that are these messages, byte for byte and each as often as it was sent; other people's are left out.
+
+    Raises CountError where one of the messages is not among the records.
+    """
+    wanted = Counter(messages)
+    ours = []
+    for record in records:
+        if wanted[record.key, record.value] > 0:
+            wanted[record.key, record.value] -= 1
+            ours.append(record)
+    if missing := wanted.total():
+        raise CountError(f"{missing} of the messages sent are not in the topic", "see the producer's log in build/logs")
+    return ours
+
+
+def compare(answer: Recount, totals: dict[str, int], windows: dict[tuple[int, str], int]) -> None:
+    """CountError, with the first difference, unless the consumer's totals and windows are the recount's, all of them."""
+    expected = answer.totals()
+    if totals != expected:
+        raise CountError(f"the consumer counted {totals}, the recount {expected}", "one of the two is wrong: please report it")
+    for key in sorted(answer.windows.keys() | windows.keys()):
+        if answer.windows[key] != windows.get(key, 0):
+            raise CountError(
+                f"window and hashtag {key}: {windows.get(key, 0)} by the consumer, {answer.windows[key]} by the recount",
+                "one of the two is wrong: please report it",
+            )
 
 
 def read_offset_log(checkpoint: Path) -> list[Batch]:

@@ -144,3 +144,9 @@ def ranking(counts: pd.DataFrame, newest: pd.Timestamp, top: int) -> pd.DataFram
     ranked["change"] = ranked["tweets"] - past.fillna(0).astype(int)
     ranked["is_new"] = past.isna()
     return ranked[columns]
+
+
+def to_dict(counts: pd.DataFrame) -> dict[tuple[int, str], int]:
+    """{(window start in ms since 1970 UTC, hashtag): tweets} of (window_start, window_end, hashtag, tweets), to compare."""
+    starts = counts["window_start"].astype("datetime64[ms]").astype("int64")
+    return dict(zip(zip(starts, counts["hashtag"], strict=True), counts["tweets"], strict=True))

@@ -1,0 +1,109 @@
+"""The whole way at once, from a terminal: `make run` executes notebooks/00_master.ipynb and shows what it sees.
+
+A table moves in the terminal while the notebook works; at the end come the trending topics and the line `verified: …`.
+It leaves build/00_master.ipynb and .html, and nothing running that it started.
+"""
+
+import json
+import logging
+import time
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from lib import infra
+from lib.errors import CourseError, exit_with
+from lib.java import find_java, java_version
+from lib.settings import ROOT, settings
+from lib.terminal import table
+
+NOTEBOOK = ROOT / "notebooks" / "00_master.ipynb"
+RESULT = settings.build_dir / NOTEBOOK.name
+
+
+class StepError(CourseError):
+    """A cell of the notebook failed."""
+
+
+def main() -> None:
+    console = Console()
+    console.print(f"==> Java {java_version(find_java())} at {find_java()}", highlight=False)
+    broker = infra.up()
+    console.print(f"==> {broker}", highlight=False)
+    try:
+        latest = execute(console)
+        console.print(table(**latest))
+        print(verified_line())
+        console.print(f"==> the executed notebook: {RESULT} and {write_html().name}", highlight=False, soft_wrap=True)
+    finally:
+        if broker.started:
+            console.print(f"==> {infra.down()}", highlight=False)
+
+
+def execute(console: Console) -> dict:
+    """Execute the notebook and return its last {ranking, totals}; StepError where a cell fails."""
+    import papermill
+
+    run = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
+    latest = settings.build_dir / "runs" / run / "latest.json"
+    began = time.monotonic()
+
+    def picture():
+        try:
+            return table(**json.loads(latest.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Text(f"    {time.monotonic() - began:.0f} s: starting Spark, waiting for the first batch")
+
+    console.print(f"==> executing {NOTEBOOK.relative_to(ROOT)}, which takes about a minute", highlight=False)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
+            papermill.execute_notebook(
+                NOTEBOOK, RESULT, parameters={"RUN": run}, cwd=NOTEBOOK.parent, progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],
+            )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        raise StepError(
+            f"step {step_of(error.source)!r} of the notebook failed: {error.evalue or error.ename}",
+            f"see the whole in {RESULT}",
+        ) from None
+    return json.loads(latest.read_text(encoding="utf-8"))
+
+
+def step_of(source: str) -> str:
+    """The heading above the cell with this source."""
+    heading = NOTEBOOK.stem
+    for cell in nbformat.read(RESULT, as_version=4).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("##"):
+            heading = cell.source.splitlines()[0].lstrip("# ")
+        if cell.source == source:
+            break
+    return heading
+
+
+def verified_line() -> str:
+    """The line `verified: …` that the notebook printed after it had compared all counts."""
+    for cell in nbformat.read(RESULT, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            for line in output.get("text", "").splitlines():
+                if line.startswith("verified:"):
+                    return line
+    raise StepError("the notebook ended without the line 'verified: …'", f"see the whole in {RESULT}")
+
+
+def write_html() -> Path:
+    """The executed notebook as a page beside it."""
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter().from_filename(RESULT)
+    path = RESULT.with_suffix(".html")
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    exit_with(main)
