@@ -2,14 +2,16 @@
 
 `python -m lib.consumer --help`. The same `start` serves the notebooks.
 
-How a count stays right: the one query that counts runs in update mode and overwrites `trends/batch=N`, so a batch that
-is replayed after a crash replaces itself; and since a window's count never shrinks, the largest on record is the answer.
+How a count stays right: the one query that counts runs in update mode and overwrites `trends/batch=N`, so a batch
+that is replayed after a crash replaces itself; and since a window's count never shrinks, the largest on record is the
+answer.
 """
 
 import argparse
 import json
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from pyspark.sql.streaming import StreamingQuery
 
 from lib import topics, trends
 from lib.deadline import wait_until
-from lib.errors import QueryError, exit_with
+from lib.errors import QueryError
 from lib.jars import jars
 from lib.settings import settings
 from lib.tally import COLUMNS, Tally
@@ -39,7 +41,7 @@ class Consumer:
         return self.counting.isActive and self.aside.isActive
 
     def wait_for(self, offsets: dict[int, int], seconds: float) -> None:
-        """Return when every message before `offsets` has been counted; QueryError if that fails or takes over `seconds`."""
+        """Return when every message before `offsets` is counted; QueryError if that fails or takes over `seconds`."""
 
         def reached() -> bool:
             return all(self.tally.offsets.get(p, 0) >= offset for p, offset in offsets.items() if offset)
@@ -57,10 +59,8 @@ class Consumer:
     def stop(self) -> dict[str, int]:
         """End both queries between two batches where that is soon, and return the totals. Safe to call twice."""
         for query in (self.counting, self.aside):
-            try:
+            with suppress(TimeoutError):  # then the batch is cut off, and comes again from the checkpoint
                 wait_until(lambda query=query: not (query.isActive and query.status["isTriggerActive"]), 30)
-            except TimeoutError:
-                pass  # the batch is cut off, and comes again from the checkpoint
             query.stop()
         return self.finish()
 
@@ -81,6 +81,9 @@ class Consumer:
                     f"see {settings.build_dir / 'logs' / 'spark.log'}; started again with the same checkpoint, "
                     "it goes on where it was",
                 )
+
+
+_running: dict[Path, Consumer] = {}
 
 
 def read_topic(spark: SparkSession, topic: str, bootstrap_servers: str, starting: str | dict[int, int]) -> DataFrame:
@@ -108,15 +111,17 @@ def start(
     trigger: dict | None = None,
     top: int = settings.top,
 ) -> Consumer:
-    """Start counting a stream of Kafka messages, and return at once.
+    """Start counting a stream of Kafka messages, and return at once; what already runs on the checkpoint is returned.
 
     Windows go to `output`/trends as Parquet (window_start, window_end, hashtag, tweets, batch), malformed messages to
     `output`/malformed, the newest ranking to `output`/latest.json; the checkpoint is `output`/checkpoint by default.
     `trigger` is what writeStream.trigger takes. Raises QueryError for a new checkpoint beside old trends.
     """
     spark = messages.sparkSession
-    checkpoint = checkpoint or output / "checkpoint"
+    checkpoint = (checkpoint or output / "checkpoint").resolve()
     written = output / "trends"
+    if checkpoint in _running and _running[checkpoint].active:
+        return _running[checkpoint]
     refuse_mixed(written, checkpoint)
     written.mkdir(parents=True, exist_ok=True)
     tally = Tally(top, publish_to=output / "latest.json")
@@ -134,18 +139,19 @@ def start(
     trigger = trigger or {"processingTime": settings.trigger}
     aside = (
         messages.transform(trends.parse).transform(trends.keep_malformed)
-        .writeStream.queryName("malformed").trigger(**trigger)
+        .writeStream.queryName(f"malformed, to {output}").trigger(**trigger)
         .option("checkpointLocation", str(checkpoint / "malformed"))
         .format("parquet").option("path", str(output / "malformed")).start()
     )  # fmt: skip
     counting = (
         trends.trending(messages, window, slide, watermark)
-        .writeStream.queryName("trends").trigger(**trigger)
+        .writeStream.queryName(f"trends, to {output}").trigger(**trigger)
         .option("checkpointLocation", str(checkpoint))
         .outputMode("update").foreachBatch(write_batch).start()
     )  # fmt: skip
     tally.query_id = str(counting.id)
-    return Consumer(spark, counting, aside, tally)
+    _running[checkpoint] = Consumer(spark, counting, aside, tally)
+    return _running[checkpoint]
 
 
 def refuse_mixed(written: Path, checkpoint: Path) -> None:
@@ -194,9 +200,17 @@ def parse_options() -> argparse.Namespace:
     option = parser.add_argument
     option("--topic", default=settings.topic)
     option("--bootstrap-servers", default=settings.bootstrap_servers)
-    option("--starting-offsets", choices=("earliest", "latest"), default="earliest", help="where a new checkpoint begins")
+    option(
+        "--starting-offsets", choices=("earliest", "latest"), default="earliest", help="where a new checkpoint begins"
+    )
     option("--master", default=settings.spark_master)
-    option("--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR", help="windows to DIR/trends, malformed messages to DIR/malformed")
+    option(
+        "--output",
+        type=Path,
+        default=settings.build_dir / "consumer",
+        metavar="DIR",
+        help="windows to DIR/trends, malformed messages to DIR/malformed",
+    )
     option("--checkpoint", type=Path, metavar="DIR", help="default: the output's folder checkpoint")
     option("--window", default=settings.window, help="length of a window (default: %(default)s)")
     option("--slide", default=settings.slide, help="a new window every so often (default: %(default)s)")
@@ -208,4 +222,4 @@ def parse_options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

@@ -20,7 +20,7 @@ LOOPBACK = ("localhost", "127.0.0.1")
 def start(settings: Settings, folder: Path) -> int:
     """Start the broker on its data in `folder` (made if missing) and return its process id; it is not ready yet.
 
-    Like a container started with `-d`, it outlives the process that started it. Raises BrokerError, JavaError, JarError.
+    Like a container started with `-d`, it outlives what started it. Raises BrokerError, JavaError or JarError.
     """
     if settings.host not in LOOPBACK:
         raise BrokerError(
@@ -100,7 +100,11 @@ def free_port() -> int:
 
 def log_tail(folder: Path, lines: int = 5) -> str:
     """The last error lines of the broker's logs (else its last lines), for an error message."""
-    texts = [p.read_text(errors="replace").splitlines() for p in (folder / "console.log", folder / "broker.log") if p.exists()]
+    texts = [
+        p.read_text(errors="replace").splitlines()
+        for p in (folder / "console.log", folder / "broker.log")
+        if p.exists()
+    ]
     everything = [line for text in texts for line in text]
     errors = [line for line in everything if " ERROR " in line or " FATAL " in line or "Exception" in line]
     return "\n  ".join((errors or everything)[-lines:])

@@ -12,8 +12,7 @@ CourseError
 """
 
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from types import TracebackType
 
 
 class CourseError(Exception):
@@ -53,11 +52,12 @@ class QueryError(CourseError): ...
 class CountError(CourseError): ...
 
 
-def exit_with(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command's `main` and end the process: its exit code, or 1 and two lines for a CourseError."""
-    try:
-        sys.exit(main())
-    except CourseError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints when a program ends by an error: our own in two lines, Ctrl-C in none, others as always."""
+    if issubclass(kind, CourseError):
+        print(f"{kind.__name__}: {error}", file=sys.stderr)
+    elif not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _show

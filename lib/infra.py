@@ -1,24 +1,24 @@
 """Around the topic: the broker, up and down, in Docker's words.
 
-`python -m lib.infra up|status|down [--mode embedded|external] [--volumes]`. Whatever the mode, `up` attaches to a broker
-that already answers; only a broker that `up` started is stopped by `down`.
+`python -m lib.infra up|status|down [--mode embedded|external] [--volumes]`. Whatever the mode, `up` attaches to a
+broker that already answers; only a broker that `up` started is stopped by `down`.
 """
 
 import argparse
 import json
 import shutil
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import psutil
 from filelock import FileLock
 
 from lib import embedded_kafka, topics
 from lib.deadline import wait_until
-from lib.errors import BrokerError, SettingError, exit_with
+from lib.errors import BrokerError, SettingError
 from lib.settings import settings
 
 MODES = ("embedded", "external")
@@ -44,7 +44,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class State:
-    """What `up` remembers of the process it started, so that another notebook can attach to it and `down` can end it."""
+    """What `up` remembers of the process it started, so that others can attach to it and `down` can end it."""
 
     pid: int
     created: float
@@ -74,12 +74,17 @@ def up(mode: str = settings.mode) -> Broker:
             return Broker(settings.bootstrap_servers, mode, False, ours.pid if ours else None, 0)
         if mode == "external":
             topics.require_broker()
+        if ours and state().bootstrap_servers != settings.bootstrap_servers:
+            raise BrokerError(
+                f"our broker runs at {state().bootstrap_servers} on the same data, not at {settings.bootstrap_servers}",
+                "use it there, or stop it first: make down (or: python -m lib.infra down)",
+            )
         if not ours:
             refuse_taken_port()
             pid = embedded_kafka.start(settings, FOLDER)
-            state = State(pid, psutil.Process(pid).create_time(), settings.bootstrap_servers)
-            STATE.write_text(json.dumps(asdict(state)))
-            ours = state.process()
+            started = State(pid, psutil.Process(pid).create_time(), settings.bootstrap_servers)
+            STATE.write_text(json.dumps(asdict(started)))
+            ours = started.process()
         wait_until_ready(ours)
         return Broker(settings.bootstrap_servers, "embedded", True, ours.pid, time.monotonic() - began)
 
@@ -90,10 +95,8 @@ def wait_until_ready(process: psutil.Process | None) -> None:
     def alive() -> bool:
         return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
-    try:
+    with suppress(TimeoutError):
         wait_until(lambda: topics.answers() or not alive(), seconds=settings.ready_seconds, every=0.1)
-    except TimeoutError:
-        pass
     if not topics.answers():
         what = f"is not ready after {settings.ready_seconds:g} s" if alive() else "ended while it was starting"
         stop(process)
@@ -154,22 +157,27 @@ def stop(process: psutil.Process | None) -> None:
 def status(mode: str = settings.mode) -> tuple[bool, str]:
     """Whether a broker answers, and a sentence about it."""
     if not topics.answers():
-        return False, f"no broker answers at {settings.bootstrap_servers}; start one: make up (or: python -m lib.infra up)"
+        return False, f"no broker answers at {settings.bootstrap_servers}; start one: python -m lib.infra up"
     ours = ours_running()
     broker = Broker(settings.bootstrap_servers, "embedded" if ours else mode, False, ours.pid if ours else None, 0)
     return True, f"{broker}; topics: {', '.join(topics.names()) or 'none'}"
 
 
 def ours_running() -> psutil.Process | None:
-    """The broker process that an earlier `up` started for these settings, if it lives; else its state file is removed."""
-    try:
-        state = State(**json.loads(STATE.read_text()))
-        process = state.process()
-    except (OSError, ValueError, TypeError):
-        process = None
+    """The broker process that an earlier `up` started, if it lives; else its state file is removed."""
+    known = state()
+    process = known.process() if known else None
     if process is None:
         STATE.unlink(missing_ok=True)
     return process
+
+
+def state() -> State | None:
+    """What the state file says; None where there is none, or where it cannot be read."""
+    try:
+        return State(**json.loads(STATE.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 @contextmanager
@@ -200,4 +208,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    sys.exit(main())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lib.errors import JarError, exit_with
+from lib.errors import JarError
 from lib.settings import KAFKA_VERSION
 
 LOCKS = {name: Path(__file__).with_name(f"{name}.lock.toml") for name in ("broker", "connector")}
@@ -38,9 +38,10 @@ def jars(name: str) -> list[Path]:
         with FileLock(context.repo_cache / ".arqesp-jars.lock"), progress_bars() as progress:
             context.resolver = PythonResolver(progress_callback=progress.callback)
             todo = [(d, a) for d, a in artifacts.items() if is_wrong(d, context)]
-            for dependency, artifact in progress.track(todo, f"{name} jars"):
+            progress.say(f"fetching {len(todo)} jar(s) of the {name} into {context.repo_cache}")
+            for dependency, artifact in todo:
                 if artifact.cached_path.exists():
-                    progress.console.print(f"{artifact.filename} is not the jar that was locked: fetching it again")
+                    progress.say(f"{artifact.filename} is not the jar that was locked: fetching it again")
                     artifact.cached_path.unlink()
                 fetch(artifact)
                 if is_wrong(dependency, context):
@@ -87,9 +88,8 @@ def progress_bars():
             yield lambda count: self.advance(task, count)
             self.remove_task(task)
 
-        def track(self, items: list, description: str):
-            self.console.print(f"fetching {len(items)} {description} into the Maven cache of your home directory")
-            yield from items
+        def say(self, text: str) -> None:
+            self.console.print(text, highlight=False, soft_wrap=True)
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     return Bars(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
@@ -114,7 +114,9 @@ def renew_locks() -> None:
 
     shipped = {path.name for path in (Path(pyspark.__file__).parent / "jars").iterdir()}
     # "!": without it log4j's own list of versions would bring an older kafka-clients.
-    write_lock("broker", f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!")
+    write_lock(
+        "broker", f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!"
+    )
     write_lock("connector", f"org.apache.spark:spark-sql-kafka-0-10_2.13:{pyspark.__version__}", leave_out=shipped)
 
 
@@ -143,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

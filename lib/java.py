@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from lib.errors import JavaError, exit_with
+from lib.errors import JavaError
 from lib.settings import JAVA_VERSIONS, settings
 
 REMEDY = (
@@ -66,7 +66,9 @@ def fetch_java() -> Path:
     try:
         home = cjdk.java_home(vendor="temurin", version=str(JAVA_VERSIONS[0]))
     except Exception as error:  # cjdk lets the network library's own errors through
-        raise JavaError(f"Java could not be fetched: {error}", "check the network, or install Java 17 yourself") from None
+        raise JavaError(
+            f"Java could not be fetched: {error}", "check the network, or install Java 17 yourself"
+        ) from None
     settings.build_dir.mkdir(parents=True, exist_ok=True)
     (settings.build_dir / "java-home").write_text(str(home))
     find_java.cache_clear()
@@ -82,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

@@ -17,14 +17,15 @@ STYLE = """<style>
 .trending caption { text-align: left; padding: 4px 8px; color: var(--jp-ui-font-color2, inherit); }
 .trending th, .trending td { padding: 4px 8px; text-align: left; border-bottom: 1px solid var(--jp-border-color2, #ccc);
             overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.trending th:nth-child(1) { width: 2em; } .trending th:nth-child(3) { width: 45%; } .trending th:nth-child(4) { width: 5em; }
+.trending th:nth-child(1) { width: 2em; } .trending th:nth-child(3) { width: 45%; }
+.trending th:nth-child(4) { width: 5em; }
 .trending .bar { display: inline-block; height: 10px; margin-right: 8px; background: #1f9acb; border-radius: 2px; }
 .trending .up { color: #2a9d4a; } .trending .down { color: #d1495b; }
 </style>"""
 
 
 def to_html(ranking: pd.DataFrame, totals: dict[str, int]) -> str:
-    """A ranking, as `lib.trends.ranking` gives it, and the query's totals (messages) as an HTML table. No widget needed."""
+    """A ranking, as `lib.trends.ranking` gives it, and the query's totals (messages) as an HTML table."""
     counted = ", ".join(f"{number:,} {name}" for name, number in totals.items())
     if ranking.empty:
         return f"{STYLE}<table class='trending'><caption>No complete window yet. Messages: {counted}</caption></table>"
@@ -68,7 +69,7 @@ class LiveTable:
         return self
 
     def stop(self) -> None:
-        """End the refreshing, and leave the last table as plain HTML, which needs no kernel to be seen. Safe to call twice."""
+        """End the refreshing, and leave the last table as plain HTML, which needs no kernel. Safe to call twice."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -77,5 +78,5 @@ class LiveTable:
 
     def _refresh(self) -> None:
         # From a thread only `.value` is safe: print and display would land in whichever cell runs now.
-        while not self._stop.wait(self.refresh_seconds):
+        while not self._stop.wait(self.refresh_seconds) and not self.tally.terminated.is_set():
             self.widget.value = self.html()

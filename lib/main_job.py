@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from lib import infra
-from lib.errors import CourseError, exit_with
+from lib.errors import CourseError
 from lib.java import find_java, java_version
 from lib.settings import ROOT, settings
 from lib.terminal import table
@@ -106,4 +106,4 @@ def write_html() -> Path:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

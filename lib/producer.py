@@ -20,7 +20,7 @@ from kafka import KafkaProducer
 
 from lib import topics, tweets
 from lib.deadline import wait_until
-from lib.errors import ProducerError, SettingError, exit_with
+from lib.errors import ProducerError, SettingError
 from lib.settings import settings
 
 # Measured: with the defaults (a batch of 16 KiB, sent at once) half as many messages a second.
@@ -45,7 +45,12 @@ class Tally:
     def summary(self) -> dict[str, float]:
         """{sent, acked, seconds, per_second}; messages, and seconds since the first."""
         seconds = time.monotonic() - self.began
-        return {"sent": self.sent, "acked": self.acked, "seconds": round(seconds, 3), "per_second": round(self.acked / seconds, 1)}
+        return {
+            "sent": self.sent,
+            "acked": self.acked,
+            "seconds": round(seconds, 3),
+            "per_second": round(self.acked / seconds, 1),
+        }
 
 
 def send(
@@ -85,7 +90,7 @@ def send(
     return tally
 
 
-def main() -> int:
+def main() -> None:
     options = parse_options()
     topics.offsets(options.topic, bootstrap_servers=options.bootstrap_servers)  # a missing broker or topic is said now
     stop = threading.Event()
@@ -98,7 +103,6 @@ def main() -> int:
     messages = tweets.stream(**{name: getattr(options, name) for name in names})
     tally = send(messages, options.topic, options.bootstrap_servers, options.rate, stop, options.duration)
     print(json.dumps(tally.summary()), flush=True)
-    return 0
 
 
 def parse_options() -> argparse.Namespace:
@@ -107,7 +111,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
     parser.add_argument("--topic", default=settings.topic, metavar="T")
     parser.add_argument("--bootstrap-servers", default=settings.bootstrap_servers, metavar="B")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input ends: with the notebook that started it")
+    parser.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="end when standard input ends: with the notebook that started it",
+    )
     options = parser.parse_args()
     options.start = options.start or datetime.now(UTC)
     if options.duration is not None and options.duration < 0:
@@ -117,13 +125,13 @@ def parse_options() -> argparse.Namespace:
 
 
 class RunningProducer:
-    """A producer in the background: `rate()`, `log()`, `summary()`, `wait()` and `stop()`.
+    """A producer in the background: `rate()`, `log()`, `summary()`, `wait()`, `stop()`, and the `options` it was given.
 
     It belongs to the process that started it and ends with it, however that ends.
     """
 
-    def __init__(self, command: list[str], log: Path) -> None:
-        self.log_file = log
+    def __init__(self, command: list[str], log: Path, options: dict) -> None:
+        self.log_file, self.options = log, options
         log.parent.mkdir(parents=True, exist_ok=True)
         # Its own session, so that Jupyter's interrupt does not reach it; a pipe to its stdin, which ends when the
         # kernel does, so that it does not outlive the notebook.
@@ -159,7 +167,9 @@ class RunningProducer:
         try:
             wait_until(lambda: not self.running, seconds)
         except TimeoutError:
-            raise ProducerError(f"the producer still runs after {seconds:g} s", "give it more time, or stop it") from None
+            raise ProducerError(
+                f"the producer still runs after {seconds:g} s", "give it more time, or stop it"
+            ) from None
         return self.summary()
 
     def stop(self) -> dict[str, float]:
@@ -197,9 +207,9 @@ def start_producer(
     for name, value in {"topic": topic, "bootstrap_servers": bootstrap_servers, **options}.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     log = settings.build_dir / "logs" / f"producer-{topic}.log"
-    _started[topic, bootstrap_servers] = RunningProducer(command, log)
+    _started[topic, bootstrap_servers] = RunningProducer(command, log, options)
     return _started[topic, bootstrap_servers]
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

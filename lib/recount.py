@@ -47,7 +47,9 @@ class Recount:
         return {"received": counts.total()} | {name: counts[name] for name in VERDICTS}
 
 
-def recount(records: Iterable[Record], batches: list[Batch], window_ms: int, slide_ms: int, watermark_ms: int) -> Recount:
+def recount(
+    records: Iterable[Record], batches: list[Batch], window_ms: int, slide_ms: int, watermark_ms: int
+) -> Recount:
     """Judge every record and count every window. `records` in offset order within a partition."""
     result = Recount()
     per_batch: list[list[Record]] = [[] for _ in batches]
@@ -136,14 +138,16 @@ def sent_by(messages: Iterable[Message], records: Iterable[Record]) -> list[Reco
 
 
 def compare(answer: Recount, totals: dict[str, int], windows: dict[tuple[int, str], int]) -> None:
-    """CountError, with the first difference, unless the consumer's totals and windows are the recount's, all of them."""
+    """CountError, with the first difference, unless the consumer's totals and windows are the recount's."""
     expected = answer.totals()
     if totals != expected:
-        raise CountError(f"the consumer counted {totals}, the recount {expected}", "one of the two is wrong: please report it")
+        raise CountError(
+            f"the consumer counted {totals}, the recount {expected}", "one of the two is wrong: please report it"
+        )
     for key in sorted(answer.windows.keys() | windows.keys()):
         if answer.windows[key] != windows.get(key, 0):
             raise CountError(
-                f"window and hashtag {key}: {windows.get(key, 0)} by the consumer, {answer.windows[key]} by the recount",
+                f"window and hashtag {key}: {windows.get(key, 0)} counted, {answer.windows[key]} recounted",
                 "one of the two is wrong: please report it",
             )
 

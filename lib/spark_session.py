@@ -31,7 +31,9 @@ def spark_session(name: str = "trending topics", master: str = settings.spark_ma
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit the JVM is there already, with its own options
         return SparkSession.builder.appName(name).config(map=sql_options()).getOrCreate()
     if not re.fullmatch(r"local(\[(\d+|\*)\])?|spark://.+|local-cluster\[.+\]", master):
-        raise SettingError(f"{master!r} is not a Spark master", "use local[2], or a cluster's address: spark://host:7077")
+        raise SettingError(
+            f"{master!r} is not a Spark master", "use local[2], or a cluster's address: spark://host:7077"
+        )
     LOG.parent.mkdir(parents=True, exist_ok=True)
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # the UI and the block manager bind to it; they take no option
@@ -40,7 +42,8 @@ def spark_session(name: str = "trending topics", master: str = settings.spark_ma
     # The JVM prints warnings of its own before any log exists: they go to a file too.
     with open(LOG.with_name("spark-console.log"), "wb") as console:
         try:
-            gateway = launch_gateway(conf, popen_kwargs={"stderr": console})
+            # After spark.stop() the JVM lives on, and a new session is made in it.
+            gateway = SparkContext._gateway or launch_gateway(conf, popen_kwargs={"stderr": console})
         except PySparkRuntimeError:
             last = LOG.with_name("spark-console.log").read_text(errors="replace").strip().splitlines()[-3:]
             raise QueryError(

@@ -37,7 +37,7 @@ class Tally(StreamingQueryListener):
         self._lock = threading.Lock()
 
     def add_windows(self, rows: list) -> None:
-        """Take the changed counts of a batch, rows of (window_start, window_end, hashtag, tweets), and forget old windows."""
+        """Take a batch's changed counts, rows of (window_start, window_end, hashtag, tweets); forget old windows."""
         with self._lock:
             for start, end, hashtag, tweets in rows:
                 key = (start, end, hashtag)
@@ -76,7 +76,11 @@ class Tally(StreamingQueryListener):
             self.newest = max(newest, self.newest or newest)
         ends = json.loads(progress.sources[0].endOffset)
         self.offsets = {int(partition): offset for topic in ends.values() for partition, offset in topic.items()}
-        self.last = {"batch": progress.batchId, "at": progress.timestamp, "seconds": progress.durationMs["triggerExecution"] / 1000}
+        self.last = {
+            "batch": progress.batchId,
+            "at": progress.timestamp,
+            "seconds": progress.durationMs["triggerExecution"] / 1000,
+        }
         self.publish()
 
     def onQueryTerminated(self, event) -> None:

@@ -7,8 +7,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lib.settings import settings
-
 
 def table(ranking: list[dict], totals: dict[str, int]) -> Table:
     """The ranking (as `lib.trends.ranking` has it, a dict a row) and the totals, for rich to print."""

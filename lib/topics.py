@@ -18,7 +18,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import InvalidTopicError, KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from lib.deadline import wait_until
-from lib.errors import BrokerError, TopicError, exit_with
+from lib.errors import BrokerError, TopicError
 from lib.settings import settings
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is said by our own errors, once
@@ -78,24 +78,33 @@ def admin(bootstrap_servers: str = settings.bootstrap_servers) -> Iterator[Kafka
     except UnknownTopicOrPartitionError:
         raise TopicError("there is no such topic", "see which there are: python -m lib.topics list") from None
     except KafkaError as error:
-        raise BrokerError(f"the broker at {bootstrap_servers} refused: {error}", "see build/broker/broker.log") from None
+        raise BrokerError(
+            f"the broker at {bootstrap_servers} refused: {error}", "see build/broker/broker.log"
+        ) from None
 
 
-def create(topic: str = settings.topic, partitions: int = settings.partitions, configs: dict | None = None) -> bool:
+def create(topic: str = settings.topic, partitions: int | None = None, configs: dict | None = None) -> bool:
     """Create a topic and wait until it can be written; True if it was made, False if it was there already.
 
-    Raises TopicError where it is there with another number of partitions, or its name is not allowed.
+    Without `partitions` a topic that is there is taken as it is; TopicError where it has another number of partitions
+    than asked for, or its name is not allowed.
     """
     with admin() as client:
         try:
-            new = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": configs or {}}}
+            new = {
+                topic: {
+                    "num_partitions": partitions or settings.partitions,
+                    "replication_factor": 1,
+                    "configs": configs or {},
+                }
+            }
             client.create_topics(new, wait_for_metadata=True)
             return True
         except InvalidTopicError:
             raise TopicError(f"{topic!r} cannot be a topic's name", "use letters, digits, '.', '_' and '-'") from None
         except TopicAlreadyExistsError:
             there = partition_count(client, topic)
-    if there != partitions:
+    if partitions and there != partitions:
         raise TopicError(
             f"topic {topic} is there already, with {there} partition(s) instead of {partitions}",
             f"use it as it is, or remove it with all its messages: python -m lib.topics delete {topic}",
@@ -120,7 +129,9 @@ def names() -> list[str]:
         return sorted(name for name in client.list_topics() if not name.startswith("__"))
 
 
-def offsets(topic: str = settings.topic, at: str = "latest", bootstrap_servers: str = settings.bootstrap_servers) -> dict[int, int]:
+def offsets(
+    topic: str = settings.topic, at: str = "latest", bootstrap_servers: str = settings.bootstrap_servers
+) -> dict[int, int]:
     """{partition: offset} at the "earliest" message kept, or "latest": where the next message will go.
 
     Raises TopicError where the topic is not there, BrokerError where no broker answers.
@@ -157,7 +168,10 @@ def read(
                 consumer.pause(place)
                 del todo[place]
             if time.monotonic() - heard > settings.answer_seconds:
-                raise BrokerError(f"{topic} stopped answering while it was read", "see whether the broker is up: python -m lib.infra status")
+                raise BrokerError(
+                    f"{topic} stopped answering while it was read",
+                    "see whether the broker is up: python -m lib.infra status",
+                )
     finally:
         consumer.close()
 
@@ -193,7 +207,7 @@ def main() -> None:
         command = commands.add_parser(name, help=text)
         command.add_argument("topic", nargs="?", default=settings.topic)
         if name == "create":
-            command.add_argument("--partitions", type=int, default=settings.partitions)
+            command.add_argument("--partitions", type=int, metavar="N", help=f"default: {settings.partitions}")
         if name == "read":
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args()
@@ -216,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

@@ -73,7 +73,9 @@ def reason() -> Column:
         .when(F.col("user").isNull(), "user is missing")
         .when(F.col("text").isNull(), "text is missing or not a string")
         .when(F.col("created_at").isNull(), "created_at is missing or not a time like 2026-01-01T12:00:00.000Z")
-        .when(F.col("created_at") > F.col("timestamp") + F.expr(f"INTERVAL {AHEAD}"), f"created_at is over {AHEAD} ahead")
+        .when(
+            F.col("created_at") > F.col("timestamp") + F.expr(f"INTERVAL {AHEAD}"), f"created_at is over {AHEAD} ahead"
+        )
     )
 
 
@@ -91,13 +93,13 @@ def keep_tweets(parsed: DataFrame) -> DataFrame:
 
 
 def keep_malformed(parsed: DataFrame) -> DataFrame:
-    """The messages that are not tweets: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING, value BINARY)."""
+    """The messages that are no tweets: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING, value)."""
     return parsed.where(F.col("reason").isNotNull()).select("partition", "offset", "timestamp", "reason", "value")
 
 
 def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
-    """Each tweet once, by its id; a stream drops here what is later than the watermark too, and tells as `kept` how many
-    are left. An id is remembered for as long as a tweet with it would not be late."""
+    """Each tweet once, by its id; a stream drops here what is later than the watermark too, and tells as `kept` how
+    many are left. An id is remembered for as long as a tweet with it would not be late."""
     once = tweets.withWatermark("created_at", watermark).dropDuplicatesWithinWatermark(["id"])
     return once.observe("kept", F.count(F.lit(1)).alias("counted"))
 
@@ -129,8 +131,8 @@ def ranking(counts: pd.DataFrame, newest: pd.Timestamp, top: int) -> pd.DataFram
     the newest event time. A window still filling would always seem to fall.
 
     `counts` is (window_start, window_end, hashtag, tweets), one row a window and hashtag. Returned, one row a hashtag,
-    most tweets first and then by name: (rank, hashtag, tweets, change, is_new, window_start, window_end), where `change`
-    is against the window before, and `is_new` says that the hashtag was not in it.
+    most tweets first and then by name: (rank, hashtag, tweets, change, is_new, window_start, window_end). `change` is
+    against the window before, and `is_new` says that the hashtag was not in it.
     """
     columns = ["rank", "hashtag", "tweets", "change", "is_new", "window_start", "window_end"]
     ends = sorted(end for end in counts["window_end"].unique() if end <= newest)
@@ -147,6 +149,6 @@ def ranking(counts: pd.DataFrame, newest: pd.Timestamp, top: int) -> pd.DataFram
 
 
 def to_dict(counts: pd.DataFrame) -> dict[tuple[int, str], int]:
-    """{(window start in ms since 1970 UTC, hashtag): tweets} of (window_start, window_end, hashtag, tweets), to compare."""
+    """{(window start in ms since 1970, hashtag): tweets} of (window_start, window_end, hashtag, tweets)."""
     starts = counts["window_start"].astype("datetime64[ms]").astype("int64")
     return dict(zip(zip(starts, counts["hashtag"], strict=True), counts["tweets"], strict=True))

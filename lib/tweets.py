@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lib.errors import SettingError, exit_with
+from lib.errors import SettingError
 from lib.vocabulary import EMOJI, HASHTAGS, PHRASES, USERS
 
 FIXED_START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -82,14 +82,20 @@ def check(count: int | None, start: datetime, rate: float, late: float, duplicat
     if count is not None and count < 0:
         raise SettingError(f"--count {count} is below 0", "give the number of messages, such as --count 1000")
     if not (math.isfinite(rate) and rate >= 0):
-        raise SettingError(f"--rate {rate} is not a rate", "give messages a second, such as --rate 50; 0 is as fast as possible")
+        raise SettingError(
+            f"--rate {rate} is not a rate", "give messages a second, such as --rate 50; 0 is as fast as possible"
+        )
     for name, fraction in fractions.items():
         if not 0 <= fraction <= 1:
-            raise SettingError(f"{name} {fraction} is not a fraction", f"give a number from 0 to 1, such as {name} 0.01")
+            raise SettingError(
+                f"{name} {fraction} is not a fraction", f"give a number from 0 to 1, such as {name} 0.01"
+            )
     wrong = sum(round(fraction * (count or BLOCK)) for fraction in fractions.values())
     if wrong > (count or BLOCK) - (duplicates > 0) and count != 0:
         raise SettingError(
-            f"{' + '.join(fractions)} leave no tweet to repeat" if duplicates else f"{' + '.join(fractions)} are more than all",
+            f"{' + '.join(fractions)} leave no tweet to repeat"
+            if duplicates
+            else f"{' + '.join(fractions)} are more than all",
             "let their sum be below 1",
         )
     if start.tzinfo is None:
@@ -97,7 +103,7 @@ def check(count: int | None, start: datetime, rate: float, late: float, duplicat
 
 
 def plan(count: int, seed: int, late: float, duplicates: float, malformed: float) -> np.ndarray:
-    """The kind of each of `count` messages, shape (count,): exact numbers in random places, a tweet before its duplicates."""
+    """The kind of each message, shape (count,): exact numbers in random places, a tweet before its duplicates."""
     kinds = np.full(count, PLAIN, dtype=np.uint8)
     ends = np.cumsum([round(fraction * count) for fraction in (late, duplicates, malformed)])
     for kind, begin, end in zip((LATE, DUPLICATE, MALFORMED), (0, *ends), ends, strict=False):
@@ -155,7 +161,7 @@ def pick(draws: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def popularity(seconds: np.ndarray, seed: int) -> np.ndarray:
-    """Each hashtag's weight at each second since the start, shape (n, number of hashtags): Zipf's law and the bursts."""
+    """Each hashtag's weight at each second since the start, shape (n, hashtags): Zipf's law and the bursts."""
     weights = np.repeat(TAG_SHARES[None, :], len(seconds), axis=0)
     slots = np.floor(seconds / BURST_EVERY).astype(int)
     for slot in range(slots.min() - math.ceil(BURST_SECONDS / BURST_EVERY), slots.max() + 1):
@@ -196,10 +202,20 @@ USER_SHARES = 1 / np.arange(1, len(USERS) + 1) ** 0.8
 
 def add_options(parser: argparse.ArgumentParser, start: datetime | None, count: int | None) -> None:
     """The command-line options that `python -m lib.tweets` and `python -m lib.producer` share."""
-    parser.add_argument("--count", type=int, default=count, metavar="N", help="how many messages (default: %(default)s)")
+    parser.add_argument(
+        "--count", type=int, default=count, metavar="N", help="how many messages (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="another seed, other tweets (default: 0)")
-    parser.add_argument("--start", type=parse_time, default=start, metavar="TIME", help="event time of the first, ISO 8601 (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=50, metavar="R", help="messages a second; 0: as fast as possible (default: 50)")
+    parser.add_argument(
+        "--start",
+        type=parse_time,
+        default=start,
+        metavar="TIME",
+        help="event time of the first, ISO 8601 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=50, metavar="R", help="messages a second; 0: as fast as possible (default: 50)"
+    )
     for name, text in {
         "late": "are dated 10 minutes back",
         "duplicates": "repeat an earlier tweet",
@@ -227,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    main()

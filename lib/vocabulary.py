@@ -12,8 +12,23 @@ HASHTAGS = (
 )  # fmt: skip
 
 PHRASES = {
-    "en": ("Can't stop thinking about this", "Breaking:", "Hot take of the day", "Who else is watching?", "So proud of the team", "Live now", 'They said "never again"'),
-    "es": ("¡Qué día!", "No me lo puedo creer", "¿Alguien más lo ha visto?", "Última hora:", "Mañana será otro día", "Así empieza todo"),
+    "en": (
+        "Can't stop thinking about this",
+        "Breaking:",
+        "Hot take of the day",
+        "Who else is watching?",
+        "So proud of the team",
+        "Live now",
+        'They said "never again"',
+    ),
+    "es": (
+        "¡Qué día!",
+        "No me lo puedo creer",
+        "¿Alguien más lo ha visto?",
+        "Última hora:",
+        "Mañana será otro día",
+        "Así empieza todo",
+    ),
     "fr": ("Quelle journée !", "J'adore ça", "Déjà prêt", "À ne pas manquer"),
     "de": ("Was für ein Tag", "Schöne Grüße", "Endlich ist es so weit", "Nicht zu fassen"),
     "pt": ("Que saudade", "Não acredito", "Bom dia, gente", "É hoje"),
@@ -24,5 +39,22 @@ PHRASES = {
 
 EMOJI = ("🔥", "😀", "🎉", "☕", "⚽", "👏🏽", "🇪🇸", "👩‍💻", "❤️", "🚀")
 
-NAMES = ("ana", "luis", "maría", "iñaki", "chloé", "jürgen", "sofia", "kenji", "olga", "samir", "nina", "paul", "zoë", "tom", "eva", "raj")
+NAMES = (
+    "ana",
+    "luis",
+    "maría",
+    "iñaki",
+    "chloé",
+    "jürgen",
+    "sofia",
+    "kenji",
+    "olga",
+    "samir",
+    "nina",
+    "paul",
+    "zoë",
+    "tom",
+    "eva",
+    "raj",
+)
 USERS = tuple(f"{name}_{number}" for number in range(1, 21) for name in NAMES)

@@ -1,0 +1,71 @@
+"""What the tests share: one broker at a port and in a folder of its own, and one Spark. The user's are not touched."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(tempfile.mkdtemp(prefix="arqesp-tests-"))
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# Before `lib.settings` is imported, so that this process and the programs it starts agree.
+for name in [name for name in os.environ if name.startswith("STREAM_")]:
+    del os.environ[name]
+os.environ["STREAM_BUILD_DIR"] = str(FOLDER)
+os.environ["STREAM_BOOTSTRAP_SERVERS"] = f"localhost:{free_port()}"
+
+import pytest  # noqa: E402
+
+from lib import infra, topics  # noqa: E402
+from lib.spark_session import spark_session  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """A running broker; tests that need one of their own start it with other settings."""
+    started = infra.up()
+    yield started
+    infra.down()
+
+
+@pytest.fixture(scope="session")
+def spark():
+    session = spark_session("tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def topic(broker, request):
+    """A fresh topic of two partitions with the test's name, removed afterwards."""
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
+    topics.delete(name)
+    topics.create(name, partitions=2)
+    yield name
+    topics.delete(name)
+
+
+@pytest.fixture
+def run_module():
+    """Run `python -m lib.NAME ARGUMENTS…` and return the finished process, its output as text."""
+
+    def run(module: str, *arguments, environment: dict | None = None, timeout: float = 120, **options):
+        command = [sys.executable, "-m", f"lib.{module}", *map(str, arguments)]
+        env = {k: v for k, v in (os.environ | (environment or {})).items() if v is not None}
+        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, **options)
+
+    return run
+
+
+def pytest_sessionfinish():
+    shutil.rmtree(FOLDER, ignore_errors=True)
