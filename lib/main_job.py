@@ -6,6 +6,7 @@ It leaves build/00_master.ipynb and .html, and nothing running that it started.
 
 import json
 import logging
+import re
 import time
 from datetime import datetime
 from pathlib import Path
@@ -64,22 +65,23 @@ def execute(console: Console) -> dict:
         with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
             papermill.execute_notebook(
                 NOTEBOOK, RESULT, parameters={"RUN": run}, cwd=NOTEBOOK.parent, progress_bar=False,
-                extra_arguments=["--log-level=ERROR"],
+                extra_arguments=["--log-level=CRITICAL"],
             )  # fmt: skip
     except papermill.PapermillExecutionError as error:
+        what, _, remedy = (error.evalue or error.ename).partition("\n  What to do: ")
         raise StepError(
-            f"step {step_of(error.source)!r} of the notebook failed: {error.evalue or error.ename}",
-            f"see the whole in {RESULT}",
+            f"step {step_of(error.source)!r} of the notebook failed: {what}",
+            f"{remedy}\n  The executed notebook: {RESULT}".lstrip(),
         ) from None
     return json.loads(latest.read_text(encoding="utf-8"))
 
 
 def step_of(source: str) -> str:
-    """The heading above the cell with this source."""
+    """The last heading above the cell with this source."""
     heading = NOTEBOOK.stem
     for cell in nbformat.read(RESULT, as_version=4).cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("##"):
-            heading = cell.source.splitlines()[0].lstrip("# ")
+        if cell.cell_type == "markdown":
+            heading = [heading, *re.findall(r"^##+ (.+)", cell.source, re.MULTILINE)][-1]
         if cell.source == source:
             break
     return heading

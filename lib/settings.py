@@ -28,7 +28,7 @@ class Settings:
     retention_hours: int = 24
     retention_mb: int = 512  # of each partition
     ready_seconds: float = 60
-    answer_seconds: float = 10
+    answer_seconds: float = 5
 
     # Spark: one shuffle partition a core. The default of 200 makes a small micro-batch 17 times slower.
     spark_master: str = "local[2]"

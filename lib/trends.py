@@ -100,7 +100,10 @@ def keep_malformed(parsed: DataFrame) -> DataFrame:
 def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
     """Each tweet once, by its id; a stream drops here what is later than the watermark too, and tells as `kept` how
     many are left. An id is remembered for as long as a tweet with it would not be late."""
-    once = tweets.withWatermark("created_at", watermark).dropDuplicatesWithinWatermark(["id"])
+    if tweets.isStreaming:
+        once = tweets.withWatermark("created_at", watermark).dropDuplicatesWithinWatermark(["id"])
+    else:  # a batch has all tweets before it: nothing is late, and no id need be forgotten
+        once = tweets.dropDuplicates(["id"])
     return once.observe("kept", F.count(F.lit(1)).alias("counted"))
 
 

@@ -45,6 +45,15 @@ def spark():
     session.stop()
 
 
+@pytest.fixture(autouse=True)
+def no_query_left(request):
+    """A failed test must not leave a query running beside the next one."""
+    yield
+    if "spark" in request.fixturenames:
+        for query in request.getfixturevalue("spark").streams.active:
+            query.stop()
+
+
 @pytest.fixture
 def topic(broker, request):
     """A fresh topic of two partitions with the test's name, removed afterwards."""

@@ -1,0 +1,168 @@
+"""The DataFrame functions against the plain-Python rule, on a real Spark, without a stream."""
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import functions as F
+
+from lib import recount, trends
+from lib.topics import Record
+
+NOON_MS = 1767268800000
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+GOOD = {"id": "a", "user": "u", "text": "#x", "created_at": "2026-01-01T12:00:00.000Z"}
+# Each example is a Spark job, so they are few and large, and are not shrunk; the assertion names the culprit.
+few = settings(
+    max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+# Java 17 knows Unicode 13, and Python from 14 on: take characters that are older than both. No lone surrogates.
+known = st.characters(exclude_categories=["Cs"]).filter(lambda c: unicodedata.ucd_3_2_0.category(c) != "Cn")
+text = st.text(known, max_size=12)
+tagged = st.lists(st.one_of(text, st.sampled_from(["#", "##", "_", " ", "İ", "Σ", "ß", "ﬁ", "a#b"])), max_size=8).map(
+    lambda parts: "#".join(parts)
+)
+
+
+@few
+@given(texts=st.lists(tagged, min_size=200, max_size=400))
+def test_hashtags_are_those_of_the_python_rule(spark, texts):
+    rows = [(number, t) for number, t in enumerate(texts)]
+    found = spark.createDataFrame(rows, "created_at INT, text STRING").transform(trends.hashtags).collect()
+    by_text = [[] for _ in texts]
+    for row in found:
+        by_text[row.created_at].append(row.hashtag)
+    for t, hashtags in zip(texts, by_text, strict=True):
+        assert sorted(hashtags) == sorted(recount.hashtags(t)), t
+
+
+def test_every_character_in_a_hashtag(spark):
+    """All of Unicode, each character in a hashtag of its own: what differs is only newer than Java's Unicode 13."""
+    characters = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    rows = [(number, f"#a{c}b") for number, c in enumerate(characters)]
+    found = spark.createDataFrame(rows, "created_at INT, text STRING").transform(trends.hashtags).toPandas()
+    by_number = found.groupby("created_at")["hashtag"].agg(set).to_dict()
+    differing = [c for n, c in enumerate(characters) if recount.hashtags(f"#a{c}b") != by_number[n]]
+    assert all(unicodedata.ucd_3_2_0.category(c) == "Cn" for c in differing)
+    assert len(differing) < 6000, "525 with Java 17 and Python 3.11; a newer Python knows more letters"
+
+
+def both(spark, values: list, timestamp_ms: int = NOON_MS):
+    """(Spark's parsed rows, the recount's tweets) of the same message values."""
+    rows = [(0, n, None if v is None else bytearray(v)) for n, v in enumerate(values)]
+    frame = spark.createDataFrame(rows, "partition INT, offset LONG, value BINARY").withColumn(
+        "timestamp", F.timestamp_millis(F.lit(timestamp_ms))
+    )
+    parsed = frame.transform(trends.parse).withColumn("ms", F.unix_millis("created_at")).drop("created_at")
+    return parsed.orderBy("offset").collect(), [
+        recount.parse(Record(0, n, timestamp_ms, None, v)) for n, v in enumerate(values)
+    ]
+
+
+def assert_same(spark, values):
+    for value, row, tweet in zip(values, *both(spark, values), strict=True):
+        judged = None if row.reason else (row.id, row.text, row.ms)
+        assert judged == (tweet and (tweet.id, tweet.text, tweet.created_ms)), (value and value[:200], row.reason)
+
+
+def changed(**fields) -> bytes:
+    return json.dumps({k: v for k, v in (GOOD | fields).items() if v is not ...}).encode()
+
+
+@pytest.mark.parametrize(
+    "value, reason",
+    [
+        (None, "no value"),
+        (b"", "not a tweet's JSON object"),
+        (b"hello", "not a tweet's JSON object"),
+        (b"[1]", "not a tweet's JSON object"),
+        (b'{"usuario": "User_1", "mensaje": "Hola Kafka", "contador": 1}', "not a tweet's JSON object"),
+        (changed()[:-3], "not a tweet's JSON object"),
+        (changed().replace(b"#x", b"\xff"), "not UTF-8"),
+        (changed(id=5), "id is missing or not a string"),
+        (changed(user=...), "user is missing"),
+        (changed(text={"a": "#x"}), "text is missing or not a string"),
+        (changed(created_at="yesterday"), "created_at is missing or not a time like 2026-01-01T12:00:00.000Z"),
+        (changed(created_at="2099-01-01T00:00:00.000Z"), "created_at is over 5 minutes ahead"),
+        (changed(), None),
+    ],
+)
+def test_every_refused_message_has_its_reason(spark, value, reason):
+    (row,), _ = both(spark, [value])
+    assert row.reason == reason
+    assert row.value == value, "the message itself is kept"
+
+
+LONG, DEEP = "x" * 1_000_000, 100_000
+ODD_VALUES = (..., None, 5, 1.5, True, [], {}, "", "\u0000", LONG, "\ud800", "İ\u0307#İ", "<script>")
+ODD_ENDS = ("}", ",}", "", '"', ', "id": "again"}', ', "n": 01}', ', "n": +1}', ', "n": .5}', ', "n": 1e999}')
+ODD_ENDS += (
+    ', "n": "\\q"}',
+    ', "n": "\t"}',
+    ', "n": "\\u12"}',
+    ', "n": ' + "[" * 300 + "]" * 300 + "}",
+    "} rubbish",
+    "}}",
+)
+ODD_TEXTS = (b"\xff", b"\xed\xa0\x80", b"\xc0\x80", "\U0001f600".encode(), b"\\ud83d\\ude00", b"\\ude00")
+ODD_TIMES = """2026-01-01T12:00:00Z|2026-01-01T12:00:00.000|2026-01-01T12:00:00.000z|2026-01-01T12:00:00.000+00:00
+2026-01-01T24:00:00.000Z|2026-01-01T12:60:00.000Z|2026-01-01T12:00:60.000Z|2026-02-29T12:00:00.000Z
+2024-02-29T12:00:00.000Z|2026-13-01T12:00:00.000Z|2026-00-01T12:00:00.000Z|0000-01-01T00:00:00.000Z
+0001-01-01T00:00:00.000Z|1582-10-10T00:00:00.000Z|1969-12-31T23:59:59.999Z|2026-01-01T12:05:00.000Z
+2026-01-01T12:05:00.001Z|9999-12-31T23:59:59.999Z|٢٠٢٦-01-01T12:00:00.000Z| 2026-01-01T12:00:00.000Z
+2026-01-01T12:00:00.00 Z|2026-01-01T12:00:00.000Z |+026-01-01T12:00:00.000Z""".replace("\n", "|").split("|")
+HOSTILE = [
+    *(changed(**{name: value}) for name in GOOD for value in ODD_VALUES),
+    *(changed(more=value) for value in (LONG, [[1]] * 9, {"id": 7}, 10**300, float("nan"), float("inf"), -0.0)),
+    *(changed(created_at=time) for time in ODD_TIMES),
+    *(changed()[:-1] + end.encode() for end in ODD_ENDS),
+    *(changed().replace(b"#x", odd) for odd in ODD_TEXTS),
+    *(None, b"", b" ", b"\n", b"\x00", b"{}", b"[]", b"null", b"true", b"5", b'"a"', b"{", b'{"id"'),
+    *(b"\xef\xbb\xbf" + changed(), b"  \t\r\n" + changed(), b"\f" + changed(), b"/* no */" + changed()),
+    *(b"[" + changed() + b"]", b"[" + changed() + b"," + changed() + b"]", changed() + changed(id="b")),
+    *(changed().replace(b'"', b"'"), changed().replace(b'"id"', b"id"), changed().decode().encode("utf-16")),
+    *(b"[" * DEEP, b'{"a":' * DEEP),
+]
+
+
+def test_hostile_messages_are_judged_as_by_the_recount(spark):
+    assert_same(spark, HOSTILE)
+
+
+json_value = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False), text),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(text, inner, max_size=3)),
+    max_leaves=5,
+)
+message = st.one_of(
+    st.fixed_dictionaries({}, optional={name: st.one_of(json_value, st.just(GOOD[name])) for name in GOOD}),
+    st.fixed_dictionaries({name: st.just(value) for name, value in GOOD.items()}, optional={"more": json_value}),
+    json_value,
+).map(lambda value: json.dumps(value, ensure_ascii=False).encode())
+mangled = st.tuples(message, st.integers(0, 200), st.binary(max_size=2), st.integers(0, 3)).map(
+    lambda m: m[0][: m[1]] + m[2] + m[0][m[1] + m[3] :]
+)
+
+
+@few
+@given(values=st.lists(st.one_of(message, mangled, st.binary(max_size=20)), min_size=200, max_size=400))
+def test_any_message_is_judged_as_by_the_recount(spark, values):
+    assert_same(spark, values)
+
+
+def test_a_batch_counts_windows_as_the_recount_does(spark):
+    stamps = [("09.999", "a"), ("10.000", "b"), ("14.999", "c"), ("15.000", "d"), ("10.500", "a")]
+    values = [changed(created_at=f"2026-01-01T12:00:{s}Z", id=i, text="#One #one #two") for s, i in stamps]
+    frame = spark.createDataFrame(
+        [(0, n, bytearray(v)) for n, v in enumerate(values)], "partition INT, offset LONG, value BINARY"
+    )
+    counted = trends.trending(
+        frame.withColumn("timestamp", F.lit(NOON)), "10 seconds", "5 seconds", "30 seconds"
+    ).toPandas()
+    records = [Record(0, n, NOON_MS, None, v) for n, v in enumerate(values)]
+    answer = recount.recount(records, [recount.Batch({0: len(values)}, 0)], 10_000, 5_000, 30_000)
+    assert trends.to_dict(counted) == dict(answer.windows)
+    assert counted["tweets"].sum() == 2 * 2 * 4, "four different tweets, two hashtags, two windows each"

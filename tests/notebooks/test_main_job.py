@@ -1,0 +1,50 @@
+"""`make run`: the master notebook, executed by papermill, among other people's messages."""
+
+import re
+
+import nbformat
+import psutil
+
+from lib import topics
+from lib.producer import start_producer
+from lib.settings import settings
+
+
+def test_the_main_job_verifies_its_own_tweets_among_those_of_others(broker, run_module):
+    topics.create(settings.topic)
+    run_module("producer", "--count", 3000, "--rate", 0, "--malformed", 0.1, "--seed", 3)
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    others = start_producer(settings.topic, rate=20, seed=4, malformed=0.1)
+    try:
+        run = run_module("main_job", timeout=240)
+    finally:
+        others.stop()
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == "", "nothing but the job's own words is printed"
+
+    found = re.search(
+        r"^verified: (\d+) tweets sent, (\d+) counted, (\d+) duplicates, (\d+) late, (\d+) malformed$", run.stdout, re.M
+    )
+    sent, counted, duplicates, late, malformed = map(int, found.groups())
+    assert sent == 20_000 == counted + duplicates + late + malformed
+    assert duplicates == 400 and malformed == 200 and 0 < late <= 200
+    assert "Trending topics" in run.stdout and run.stdout.count("│") > 30
+
+    executed = settings.build_dir / "00_master.ipynb"
+    outputs = [o for cell in nbformat.read(executed, 4).cells for o in cell.get("outputs", [])]
+    assert not [o for o in outputs if o.output_type == "error"]
+    assert "<table class='trending'>" in executed.with_suffix(".html").read_text()
+
+    assert topics.answers(), "a broker that was there before stays"
+    after = {p.pid for p in psutil.Process().children(recursive=True)}
+    assert after <= before, "nothing that it started is left"
+
+
+def test_a_step_that_fails_is_named_and_everything_is_cleaned_up(broker, run_module):
+    before = {p.pid for p in psutil.process_iter()}
+    run = run_module("main_job", environment={"STREAM_SPARK_MASTER": "nonsense"}, timeout=120)
+    assert run.returncode == 1
+    assert "step '3. Spark: count what trends' of the notebook failed" in run.stderr
+    assert "'nonsense' is not a Spark master" in run.stderr and "Traceback" not in run.stderr
+    left = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before]
+    assert not [p for p in left if re.search("lib.producer|ipykernel", " ".join(p.info["cmdline"] or []))]
