@@ -178,7 +178,7 @@ def main() -> None:
     from lib.terminal import print_table, show_while
 
     topics.require_broker(options.bootstrap_servers)
-    spark = spark_session("trending topics", options.master)
+    spark = spark_session("trending topics", options.master, for_hours=not options.available_now)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     consumer = start(
         read_topic(spark, options.topic, options.bootstrap_servers, options.starting_offsets),

@@ -12,28 +12,29 @@ from lib.tally import Tally
 
 # JupyterLab's own colours where there are any, so that the table fits its light and its dark theme.
 STYLE = """<style>
-.trending { border-collapse: collapse; font-size: 14px; color: var(--jp-ui-font-color1, inherit); table-layout: fixed;
-            width: 100%; max-width: 560px; margin: 0; }
-.trending caption { text-align: left; padding: 4px 8px; color: var(--jp-ui-font-color2, inherit); }
-.trending th, .trending td { padding: 4px 8px; text-align: left; border-bottom: 1px solid var(--jp-border-color2, #ccc);
+table.trending { border-collapse: collapse; font-size: 14px; color: var(--jp-ui-font-color1, inherit); table-layout: fixed;
+            width: 100%; max-width: 600px; margin: 0; }
+table.trending caption { text-align: left; padding: 4px 8px; color: var(--jp-ui-font-color2, inherit); }
+table.trending th, table.trending td { padding: 4px 8px; text-align: left; border-bottom: 1px solid var(--jp-border-color2, #ccc);
             overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.trending th:nth-child(1) { width: 2em; } .trending th:nth-child(3) { width: 45%; }
-.trending th:nth-child(4) { width: 5em; }
-.trending .bar { display: inline-block; height: 10px; margin-right: 8px; background: #1f9acb; border-radius: 2px; }
-.trending .up { color: #2a9d4a; } .trending .down { color: #d1495b; }
+table.trending th:nth-child(1) { width: 2em; } table.trending th:nth-child(3) { width: 45%; }
+table.trending th:nth-child(4) { width: 5em; }
+table.trending .bar { display: inline-block; height: 10px; margin-right: 8px; background: #1f9acb; border-radius: 2px; }
+table.trending .up { color: #2a9d4a; } table.trending .down { color: #d1495b; }
 </style>"""
 
 
 def to_html(ranking: pd.DataFrame, totals: dict[str, int]) -> str:
     """A ranking, as `lib.trends.ranking` gives it, and the query's totals (messages) as an HTML table."""
-    counted = ", ".join(f"{number:,} {name}" for name, number in totals.items())
+    received, *rest = [f"{number:,} {name}" for name, number in totals.items()] or ["0 received"]
+    counted = f"{received} = {' + '.join(rest)}"
     if ranking.empty:
-        return f"{STYLE}<table class='trending'><caption>No complete window yet. Messages: {counted}</caption></table>"
+        return f"{STYLE}<table class='trending'><caption>No complete window yet<br>{counted}</caption></table>"
     first = ranking.iloc[0]
     window = f"{first['window_start']:%H:%M:%S} to {first['window_end']:%H:%M:%S} UTC"
     rows = "".join(to_row(row, ranking["tweets"].max()) for row in ranking.to_dict("records"))
     return (
-        f"{STYLE}<table class='trending'><caption>Trending topics, {window}<br>Messages: {counted}</caption>"
+        f"{STYLE}<table class='trending'><caption>Trending topics, {window}<br>{counted}</caption>"
         f"<thead><tr><th>#</th><th>hashtag</th><th>tweets</th><th>change</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
