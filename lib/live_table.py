@@ -12,11 +12,11 @@ from lib.tally import Tally
 
 # JupyterLab's own colours where there are any, so that the table fits its light and its dark theme.
 STYLE = """<style>
-table.trending { border-collapse: collapse; font-size: 14px; color: var(--jp-ui-font-color1, inherit); table-layout: fixed;
-            width: 100%; max-width: 600px; margin: 0; }
+table.trending { border-collapse: collapse; table-layout: fixed; width: 100%; max-width: 600px; margin: 0;
+  font-size: 14px; color: var(--jp-ui-font-color1, inherit); }
 table.trending caption { text-align: left; padding: 4px 8px; color: var(--jp-ui-font-color2, inherit); }
-table.trending th, table.trending td { padding: 4px 8px; text-align: left; border-bottom: 1px solid var(--jp-border-color2, #ccc);
-            overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; }
+table.trending th, table.trending td { padding: 4px 8px; text-align: left; overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap; font-variant-numeric: tabular-nums; border-bottom: 1px solid var(--jp-border-color2, #ccc); }
 table.trending th:nth-child(1) { width: 2em; } table.trending th:nth-child(3) { width: 45%; }
 table.trending th:nth-child(4) { width: 5em; }
 table.trending .bar { display: inline-block; height: 10px; margin-right: 8px; background: #1f9acb; border-radius: 2px; }
