@@ -51,7 +51,7 @@ down: $(STAMP)  ## stop the broker that `make up` started; its data stays
 	@$(BIN)/python -m lib.infra down
 
 clean:  ## stop the broker and remove build/, all that the course has made
-	@if [ -e $(STAMP) ]; then $(BIN)/python -m lib.infra down; fi
+	@if [ -e build/broker/state.json ]; then $(BIN)/python -m lib.infra down; fi
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 lock: $(BIN)/python  ## renew requirements.lock, environment.yml and the jar locks from the pins

@@ -11,37 +11,61 @@ import argparse
 import json
 import signal
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+from filelock import FileLock
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from lib import topics, trends
+from lib import batches, topics, trends
+from lib.checkpoint import claim
 from lib.deadline import wait_until
-from lib.errors import QueryError
-from lib.jars import jars
+from lib.errors import QueryError, SettingError
+from lib.jars import paths
+from lib.recount import read_offset_log
 from lib.settings import settings
-from lib.tally import COLUMNS, Tally
+from lib.tally import Tally
 
 ASKED_TO_STOP = "asked to stop before this batch"
+REMEDIES = {  # what Spark's exceptions say, and what to do about it
+    "No space left on device": "the disk is full: free some space; started again, it goes on where it was",
+    "data may have been": "messages expired or the topic was made again while it ran; begin anew: python -m lib.reset",
+    "UnknownTopicOrPartition": "the topic was deleted while it ran; begin anew: python -m lib.reset",
+}
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """Two running queries on one topic: `counting` writes the windows, `aside` keeps the malformed messages."""
+    """Two running queries on one topic: `counting` writes the windows, `aside` keeps the malformed messages.
+
+    `beginning`: {partition: offset} of the topic's end when it was started.
+    """
 
     spark: SparkSession
     counting: StreamingQuery
     aside: StreamingQuery
     tally: Tally
     stopping: threading.Event
+    lock: FileLock
+    topic: str
+    bootstrap_servers: str
+    beginning: dict[int, int]
 
     @property
     def active(self) -> bool:
         """Whether both queries still run; False also when they have ended by themselves."""
         return self.counting.isActive and self.aside.isActive
+
+    @property
+    def going_on(self) -> bool:
+        """Whether there is more to come: nothing has failed, and not both queries have ended."""
+        return self.error() is None and (self.counting.isActive or self.aside.isActive)
 
     def wait_for(self, offsets: dict[int, int], seconds: float) -> None:
         """Return when every message before `offsets` is counted; QueryError if that fails or takes over `seconds`."""
@@ -49,43 +73,90 @@ class Consumer:
         def reached() -> bool:
             return all(self.tally.offsets.get(p, 0) >= offset for p, offset in offsets.items() if offset)
 
-        try:
+        began = time.monotonic()
+        with suppress(TimeoutError):
             wait_until(lambda: reached() or not self.active, seconds)
-        except TimeoutError:
-            behind = sum(offsets.values()) - sum(self.tally.offsets.values())
-            raise QueryError(
-                f"after {seconds:g} s the query is still {behind} messages behind",
-                f"give it more time, or see {settings.build_dir / 'logs' / 'spark.log'}",
-            ) from None
         self.raise_error()
+        if not reached():
+            behind = sum(offsets.values()) - sum(self.tally.offsets.values())
+            state = "is still" if self.active else "was stopped"
+            raise QueryError(
+                f"after {time.monotonic() - began:.1f} s the query {state} {behind} messages behind",
+                "give it more time, or start it again; see " + str(settings.build_dir / "logs" / "spark.log"),
+            )
 
-    def stop(self) -> dict[str, int]:
-        """End both queries, the counting one between two batches, and return the totals. Safe to call twice."""
+    def end(self) -> None:
+        """End both queries, the counting one between two batches, and wait for Spark's last report. Raises nothing."""
         self.stopping.set()
         with suppress(TimeoutError):  # then the batch is cut off, and comes again from the checkpoint
             wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)
-        self.counting.stop()
-        self.aside.stop()
-        return self.finish()
+        try:
+            self.catch_up_aside()
+            self.counting.stop()
+            self.aside.stop()
+        finally:
+            self.tally.terminated.wait(30)
+            self.spark.streams.removeListener(self.tally)
+            self.lock.release()
 
-    def finish(self) -> dict[str, int]:
-        """Wait until Spark has reported the last batch, and return the totals; QueryError if a query had failed."""
-        self.tally.terminated.wait(30)
-        self.spark.streams.removeListener(self.tally)
+    def catch_up_aside(self) -> None:
+        """Wait until the malformed messages of all that was counted are kept aside, or 15 s have passed."""
+
+        def caught_up() -> bool:
+            last = self.aside.lastProgress
+            ends = json.loads(last.sources[0].endOffset or "{}").get(self.topic, {}) if last else {}
+            return all(ends.get(str(p), 0) >= offset for p, offset in self.tally.offsets.items())
+
+        with suppress(TimeoutError):
+            wait_until(lambda: caught_up() or not self.aside.isActive, 15)
+
+    def stop(self) -> dict[str, int]:
+        """End both queries and return the totals, messages by verdict; QueryError if one failed. Safe to call twice."""
+        self.end()
         self.raise_error()
         return self.tally.totals
 
-    def raise_error(self) -> None:
-        """QueryError where one of the queries ended by a failure."""
+    def finish(self, seconds: float | None = None) -> dict[str, int]:
+        """Wait until both queries have ended by themselves, as with availableNow, and return the totals."""
+        with suppress(TimeoutError):
+            wait_until(lambda: not (self.counting.isActive or self.aside.isActive), seconds or 1e9)
+        return self.stop()
+
+    def error(self) -> QueryError | None:
+        """What went wrong, if one of the queries has failed."""
         for query in (self.counting, self.aside):
-            error = query.exception()
-            if error and ASKED_TO_STOP not in str(error):
-                first = str(error).strip().splitlines()[0]
-                raise QueryError(
-                    f"the streaming query failed: {first}",
-                    f"see {settings.build_dir / 'logs' / 'spark.log'}; started again with the same checkpoint, "
-                    "it goes on where it was",
-                )
+            error = str(query.exception() or ASKED_TO_STOP)
+            if ASKED_TO_STOP in error:
+                continue
+            for words, remedy in REMEDIES.items():
+                if words in error:
+                    return QueryError(f"the streaming query failed: {first_line_with(words, error)}", remedy)
+            return QueryError(
+                f"the streaming query failed: {first_line_with('', error)}",
+                f"see {settings.build_dir / 'logs' / 'spark.log'}; started again, it goes on where it was",
+            )
+        return None
+
+    def raise_error(self) -> None:
+        """QueryError where one of the queries has failed."""
+        if error := self.error():
+            raise error
+
+
+def duration(name: str, text: str) -> pd.Timedelta:
+    """The length of a duration such as "30 seconds"; SettingError where it is none or not above 0."""
+    try:
+        length = pd.Timedelta(text)
+        if length > pd.Timedelta(0):
+            return length
+    except ValueError:
+        pass
+    raise SettingError(f"{name} {text!r} is not a duration", "give one like '30 seconds' or '1 minute'")
+
+
+def first_line_with(words: str, text: str) -> str:
+    """The first line that has the words, cut to 300 characters."""
+    return next(line.strip() for line in text.splitlines() if words in line and line.strip())[:300]
 
 
 _running: dict[Path, Consumer] = {}
@@ -115,61 +186,73 @@ def start(
     watermark: str = settings.watermark,
     trigger: dict | None = None,
     top: int = settings.top,
+    topic: str = settings.topic,
+    bootstrap_servers: str = settings.bootstrap_servers,
 ) -> Consumer:
     """Start counting a stream of Kafka messages, and return at once; what already runs on the checkpoint is returned.
 
     Windows go to `output`/trends as Parquet (window_start, window_end, hashtag, tweets, batch), malformed messages to
-    `output`/malformed, the newest ranking to `output`/latest.json; the checkpoint is `output`/checkpoint by default.
-    `trigger` is what writeStream.trigger takes. Raises QueryError for a new checkpoint beside old trends.
+    `output`/malformed (partition, offset, timestamp, reason, value, batch), the newest ranking to `output`/latest.json;
+    the checkpoint is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes. `topic` and
+    `bootstrap_servers` say where the messages come from. Raises QueryError where checkpoint, windows, question and
+    topic do not belong together, where the output cannot be written, or where another consumer is at work on it.
     """
     spark = messages.sparkSession
+    output = output.resolve()
     checkpoint = (checkpoint or output / "checkpoint").resolve()
-    written = output / "trends"
-    if checkpoint in _running and _running[checkpoint].active:
-        return _running[checkpoint]
-    refuse_mixed(written, checkpoint)
-    written.mkdir(parents=True, exist_ok=True)
-    tally = Tally(top, publish_to=output / "latest.json")
-    if any(written.glob("batch=*/*.parquet")):  # started again: the newest windows are those written before
-        known = trends.largest_on_record(spark.read.parquet(str(written)))
-        tally.add_windows(known.select(*COLUMNS).collect())
-    spark.streams.addListener(tally)
+    if known := _running.get(checkpoint):
+        if known.active:
+            return known
+        known.lock.release()
+    beginning = topics.offsets(topic, bootstrap_servers=bootstrap_servers)
+    question = {"window": window, "slide": slide, "watermark": watermark}
+    name = f"trends, to {output}"
+    step = duration("slide", slide)
+    tally, stopping = Tally(name, top, step, publish_to=output / "latest.json"), threading.Event()
 
-    stopping = threading.Event()
-
-    def write_batch(batch: DataFrame, number: int) -> None:
+    def write_windows(batch: DataFrame, number: int) -> None:
         if stopping.is_set():  # under load the next batch begins at once: end here, with nothing of it written
             raise RuntimeError(ASKED_TO_STOP)
         batch = batch.repartition(1).persist()
-        batch.write.mode("overwrite").parquet(str(written / f"batch={number}"))
-        tally.add_windows(batch.collect())
+        batches.write(batch, output / "trends", number, trends.largest_on_record)
+        tally.add_windows(batch)
         batch.unpersist()
 
-    trigger = trigger or {"processingTime": settings.trigger}
-    aside = (
-        messages.transform(trends.parse).transform(trends.keep_malformed)
-        .writeStream.queryName(f"malformed, to {output}").trigger(**trigger)
-        .option("checkpointLocation", str(checkpoint / "malformed"))
-        .format("parquet").option("path", str(output / "malformed")).start()
-    )  # fmt: skip
-    counting = (
-        trends.trending(messages, window, slide, watermark)
-        .writeStream.queryName(f"trends, to {output}").trigger(**trigger)
-        .option("checkpointLocation", str(checkpoint))
-        .outputMode("update").foreachBatch(write_batch).start()
-    )  # fmt: skip
-    tally.query_id = str(counting.id)
-    _running[checkpoint] = Consumer(spark, counting, aside, tally, stopping)
+    def write_malformed(batch: DataFrame, number: int) -> None:
+        batch = batch.coalesce(1).persist()
+        if not batch.isEmpty():
+            once = ["partition", "offset"]
+            batches.write(batch, output / "malformed", number, lambda rows: rows.dropDuplicates(once))
+        batch.unpersist()
+
+    def started(name: str, rows: DataFrame, folder: Path, write) -> StreamingQuery:
+        writer = rows.writeStream.queryName(name).trigger(**(trigger or {"processingTime": settings.trigger}))
+        return writer.option("checkpointLocation", str(folder)).outputMode("update").foreachBatch(write).start()
+
+    lock = claim(checkpoint, output, question, topic, bootstrap_servers)
+    queries = []
+    try:
+        counts = trends.trending(messages, window, slide, watermark)
+        malformed = messages.transform(trends.parse).transform(trends.keep_malformed)
+        if done := read_offset_log(checkpoint):  # started again: what was counted before is there already
+            tally.offsets = done[-1].ends
+            tally.add_windows(trends.largest_on_record(spark.read.parquet(str(output / "trends"))))
+        spark.streams.addListener(tally)
+        queries.append(started(name, counts, checkpoint, write_windows))
+        queries.append(started(f"malformed, to {output}", malformed, checkpoint / "malformed", write_malformed))
+    except Exception as error:
+        for query in queries:
+            query.stop()
+        spark.streams.removeListener(tally)
+        lock.release()
+        if isinstance(error, (PySparkException, Py4JJavaError)):
+            raise QueryError(
+                f"Spark refused the query: {first_line_with('', str(error))}",
+                "window, slide, watermark and trigger are durations like '30 seconds'; a slide is not above its window",
+            ) from None
+        raise
+    _running[checkpoint] = Consumer(spark, *queries, tally, stopping, lock, topic, bootstrap_servers, beginning)
     return _running[checkpoint]
-
-
-def refuse_mixed(written: Path, checkpoint: Path) -> None:
-    """QueryError where trends are there that this checkpoint knows nothing of: the two would be mixed."""
-    if any(written.glob("batch=*")) and not (checkpoint / "offsets").exists():
-        raise QueryError(
-            f"{written} holds the windows of an earlier run, but {checkpoint} is new and knows nothing of them",
-            f"use that run's checkpoint, give another --output, or remove the old run: rm -r {written.parent}",
-        )
 
 
 def main() -> None:
@@ -183,16 +266,14 @@ def main() -> None:
     consumer = start(
         read_topic(spark, options.topic, options.bootstrap_servers, options.starting_offsets),
         options.output, options.checkpoint, options.window, options.slide, options.watermark, trigger, options.top,
+        options.topic, options.bootstrap_servers,
     )  # fmt: skip
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_stop.set())
-    show_while(lambda: consumer.counting.isActive and not asked_to_stop.is_set(), consumer.tally)
-    if options.available_now and not asked_to_stop.is_set():
-        consumer.aside.awaitTermination()
-        totals = consumer.finish()
-    else:
-        totals = consumer.stop()
+    show_while(lambda: consumer.going_on and not asked_to_stop.is_set(), consumer)
+    ended_by_itself = options.available_now and not asked_to_stop.is_set()
+    totals = consumer.finish() if ended_by_itself else consumer.stop()
     spark.stop()
     print_table(consumer.tally)
     print(json.dumps(totals), flush=True)
@@ -204,7 +285,7 @@ def parse_options() -> argparse.Namespace:
         description="Trending topics from Kafka, by Spark Structured Streaming.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="On a cluster, or wherever Spark is started by spark-submit:\n  spark-submit --jars "
-        + ",".join(map(str, jars("connector"))) + f" {Path(__file__)} --output DIR",
+        + ",".join(map(str, paths("connector"))) + f" {Path(__file__)} --output DIR",
     )  # fmt: skip
     option = parser.add_argument
     option("--topic", default=settings.topic)

@@ -66,7 +66,9 @@ def server_properties(settings: Settings, data: Path, controller_port: int) -> s
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
     }
-    return "".join(f"{name}={value}\n" for name, value in values.items())
+    lines = "".join(f"{name}={value}\n" for name, value in values.items())
+    # Java reads a properties file as Latin-1, and a path may hold any letter.
+    return "".join(c if c.isascii() else f"\\u{ord(c):04x}" for c in lines)
 
 
 def java_command(settings: Settings, folder: Path) -> list:

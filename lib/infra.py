@@ -14,11 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lib import embedded_kafka, topics
 from lib.deadline import wait_until
 from lib.errors import BrokerError, SettingError
+from lib.jars import jars
+from lib.java import find_java
 from lib.settings import settings
 
 MODES = ("embedded", "external")
@@ -47,16 +49,16 @@ class State:
     """What `up` remembers of the process it started, so that others can attach to it and `down` can end it."""
 
     pid: int
-    created: float
     bootstrap_servers: str
 
     def process(self) -> psutil.Process | None:
         """The process, if it still is the one that was started (process ids are used again)."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < 2 and process.status() != psutil.STATUS_ZOMBIE
-            return process if same else None
-        except psutil.NoSuchProcess:
+            # By its command line, which names our folder: a start time shifts when the clock is set.
+            same = str(FOLDER / "server.properties") in process.cmdline()
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
             return None
 
 
@@ -68,10 +70,12 @@ def up(mode: str = settings.mode) -> Broker:
     if mode not in MODES:
         raise SettingError(f"there is no mode {mode!r}", f"use one of: {', '.join(MODES)}")
     began = time.monotonic()
+    if mode == "embedded" and not topics.answers():
+        find_java(), jars("broker")  # may take minutes the first time: not while others wait for the lock
     with lock():
         ours = ours_running()
         if topics.answers():
-            return Broker(settings.bootstrap_servers, mode, False, ours.pid if ours else None, 0)
+            return Broker(settings.bootstrap_servers, "embedded" if ours else "external", False, ours and ours.pid, 0)
         if mode == "external":
             topics.require_broker()
         if ours and state().bootstrap_servers != settings.bootstrap_servers:
@@ -79,14 +83,17 @@ def up(mode: str = settings.mode) -> Broker:
                 f"our broker runs at {state().bootstrap_servers} on the same data, not at {settings.bootstrap_servers}",
                 "use it there, or stop it first: make down (or: python -m lib.infra down)",
             )
-        if not ours:
+        started_here = ours is None
+        if started_here:
             refuse_taken_port()
             pid = embedded_kafka.start(settings, FOLDER)
-            started = State(pid, psutil.Process(pid).create_time(), settings.bootstrap_servers)
-            STATE.write_text(json.dumps(asdict(started)))
+            started = State(pid, settings.bootstrap_servers)
+            draft = STATE.with_suffix(".draft")
+            draft.write_text(json.dumps(asdict(started)))
+            draft.replace(STATE)
             ours = started.process()
         wait_until_ready(ours)
-        return Broker(settings.bootstrap_servers, "embedded", True, ours.pid, time.monotonic() - began)
+        return Broker(settings.bootstrap_servers, "embedded", started_here, ours.pid, time.monotonic() - began)
 
 
 def wait_until_ready(process: psutil.Process | None) -> None:
@@ -159,7 +166,7 @@ def status(mode: str = settings.mode) -> tuple[bool, str]:
     if not topics.answers():
         return False, f"no broker answers at {settings.bootstrap_servers}; start one: python -m lib.infra up"
     ours = ours_running()
-    broker = Broker(settings.bootstrap_servers, "embedded" if ours else mode, False, ours.pid if ours else None, 0)
+    broker = Broker(settings.bootstrap_servers, "embedded" if ours else "external", False, ours and ours.pid, 0)
     return True, f"{broker}; topics: {', '.join(topics.names()) or 'none'}"
 
 
@@ -183,9 +190,22 @@ def state() -> State | None:
 @contextmanager
 def lock() -> Iterator[None]:
     """One `up` or `down` at a time; the others wait for it."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with FileLock(FOLDER / "lock", timeout=settings.ready_seconds + 30):
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        held = FileLock(FOLDER / "lock", timeout=settings.ready_seconds + 30)
+        held.acquire()
+    except Timeout:
+        raise BrokerError(
+            "another `up` or `down` has been at work for too long", "see what it does, and end it"
+        ) from None
+    except OSError as error:
+        raise SettingError(
+            f"{FOLDER} cannot be written: {error.strerror}", "set STREAM_BUILD_DIR to a folder that can"
+        ) from None
+    try:
         yield
+    finally:
+        held.release()
 
 
 def main() -> int:

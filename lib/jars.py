@@ -54,6 +54,19 @@ def jars(name: str) -> list[Path]:
     return [artifact.cached_path for artifact in artifacts.values()]
 
 
+def paths(name: str) -> list[Path]:
+    """Where the jars of a lock are, or will be once they are fetched. Needs no network."""
+    from jgo.env import LockFile
+    from jgo.maven import MavenContext
+
+    cache = MavenContext().repo_cache
+    locked = LockFile.load(LOCKS[name]).dependencies
+    return [
+        cache / d.groupId.replace(".", "/") / d.artifactId / d.version / f"{d.artifactId}-{d.version}.jar"
+        for d in locked
+    ]
+
+
 def is_wrong(dependency, context) -> bool:
     """Whether the jar of this locked dependency is missing from the cache or has another SHA-256."""
     from jgo.env import LockFile

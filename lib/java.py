@@ -22,17 +22,17 @@ REMEDY = (
 
 @cache
 def find_java() -> Path:
-    """The `java` program to use: JAVA_HOME's where that is set, else a fetched one, else the one on PATH.
+    """The `java` program to use: the one that was fetched, else JAVA_HOME's where that is set, else PATH's.
 
     Raises JavaError where there is none, where JAVA_HOME leads nowhere, or where it is not Java 17, 21 or 25.
     """
     home, fetched = os.environ.get("JAVA_HOME"), settings.build_dir / "java-home"
-    if home:
+    if fetched.exists():
+        java, origin = shutil.which("java", path=str(Path(fetched.read_text()) / "bin")), str(fetched)
+    elif home:
         java, origin = shutil.which("java", path=str(Path(home) / "bin")), f"JAVA_HOME={home}"
         if not java:
             raise JavaError(f"{origin}, but there is no bin/java in it", f"unset JAVA_HOME, or {REMEDY}")
-    elif fetched.exists():
-        java, origin = shutil.which("java", path=str(Path(fetched.read_text()) / "bin")), str(fetched)
     else:
         java, origin = shutil.which("java"), "PATH"
     if not java:

@@ -7,6 +7,8 @@ It leaves build/00_master.ipynb and .html, and nothing running that it started.
 import json
 import logging
 import re
+import signal
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -33,15 +35,19 @@ class StepError(CourseError):
 def main() -> None:
     console = Console()
     console.print(f"==> Java {java_version(find_java())} at {find_java()}", highlight=False)
-    broker = infra.up()
-    console.print(f"==> {broker}", highlight=False)
+    # A closed terminal or a CI's time limit must not leave a broker either: finally runs on SystemExit.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    broker = None
     try:
+        broker = infra.up()
+        console.print(f"==> {broker}", highlight=False)
         latest = execute(console)
         console.print(table(**latest))
         print(verified_line())
         console.print(f"==> the executed notebook: {RESULT} and {write_html().name}", highlight=False, soft_wrap=True)
     finally:
-        if broker.started:
+        if broker and broker.started:
             console.print(f"==> {infra.down()}", highlight=False)
 
 
@@ -72,6 +78,10 @@ def execute(console: Console) -> dict:
         raise StepError(
             f"step {step_of(error.source)!r} of the notebook failed: {what}",
             f"{remedy}\n  The executed notebook: {RESULT}".lstrip(),
+        ) from None
+    except RuntimeError as error:  # nbclient's: the kernel did not start, or died
+        raise StepError(
+            f"the notebook's kernel failed: {error}", "see whether memory is short, and try again"
         ) from None
     return json.loads(latest.read_text(encoding="utf-8"))
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from lib import topics, tweets
 from lib.deadline import wait_until
@@ -28,7 +29,10 @@ BATCHING = {"linger_ms": 50, "batch_size": 1024**2, "compression_type": "lz4"}
 SAFETY = {"acks": "all", "enable_idempotence": True, "reconnect_backoff_max_ms": 1000}
 
 
-class Tally:
+FLUSH_SECONDS = 60
+
+
+class Acknowledged:
     """How many messages were handed to the client, how many the broker acknowledged, and the first failure."""
 
     def __init__(self) -> None:
@@ -44,7 +48,7 @@ class Tally:
 
     def summary(self) -> dict[str, float]:
         """{sent, acked, seconds, per_second}; messages, and seconds since the first."""
-        seconds = time.monotonic() - self.began
+        seconds = max(time.monotonic() - self.began, 0.001)
         return {
             "sent": self.sent,
             "acked": self.acked,
@@ -60,14 +64,14 @@ def send(
     rate: float,
     stop: threading.Event,
     duration: float | None = None,
-) -> Tally:
+) -> Acknowledged:
     """Send until the messages or the seconds of `duration` run out, or `stop` is set; then wait for what is on its way.
 
     Message i is due i/rate seconds after the first: after a stall it catches up, and it never drifts. A line a second
     goes to standard error. Raises ProducerError where a message was not acknowledged.
     """
     client = KafkaProducer(bootstrap_servers=bootstrap_servers, **BATCHING, **SAFETY)
-    tally = Tally()
+    tally = Acknowledged()
     next_report = tally.began
     for number, (key, value) in enumerate(messages):
         now = time.monotonic()
@@ -78,10 +82,17 @@ def send(
             next_report = now + 1
         if stop.is_set() or tally.failure or (duration is not None and now - tally.began >= duration):
             break
-        client.send(topic, value, key).add_callback(tally.acknowledged).add_errback(tally.failed)
+        try:
+            client.send(topic, value, key).add_callback(tally.acknowledged).add_errback(tally.failed)
+        except KafkaError as error:  # the buffer is full, because the broker has taken nothing for a minute
+            tally.failed(error)
+            break
         tally.sent += 1
-    client.flush()
-    client.close()
+    try:
+        client.flush(timeout=FLUSH_SECONDS)
+    except KafkaError as error:
+        tally.failed(error)
+    client.close(timeout=0 if tally.failure else None)
     if tally.acked < tally.sent:
         raise ProducerError(
             f"{tally.sent - tally.acked} of {tally.sent} messages were not acknowledged: {tally.failure!r}",
@@ -91,11 +102,11 @@ def send(
 
 
 def main() -> None:
-    options = parse_options()
-    topics.offsets(options.topic, bootstrap_servers=options.bootstrap_servers)  # a missing broker or topic is said now
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    options = parse_options()
+    topics.offsets(options.topic, bootstrap_servers=options.bootstrap_servers)  # a missing broker or topic is said now
     if options.until_stdin_closes:
         # os.read, because a thread that waits in sys.stdin's buffer makes Python abort when it exits.
         threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
@@ -120,7 +131,9 @@ def parse_options() -> argparse.Namespace:
     options.start = options.start or datetime.now(UTC)
     if options.duration is not None and options.duration < 0:
         raise SettingError(f"--duration {options.duration} is below 0", "give seconds, such as --duration 30")
-    tweets.check(options.count, options.start, options.rate, options.late, options.duplicates, options.malformed)
+    tweets.check(
+        options.count, options.seed, options.start, options.rate, options.late, options.duplicates, options.malformed
+    )
     return options
 
 
@@ -175,7 +188,10 @@ class RunningProducer:
     def stop(self) -> dict[str, float]:
         """Ask it to end, wait until all it has sent is acknowledged, and return its summary. Safe to call twice."""
         self.process.stdin.close()
-        return self.wait(settings.ready_seconds)
+        try:
+            return self.wait(FLUSH_SECONDS + 10)
+        finally:
+            self.process.kill()
 
     def summary(self) -> dict[str, float]:
         """{sent, acked, seconds, per_second} once it has ended; ProducerError, with its log, if it failed."""
@@ -206,7 +222,7 @@ def start_producer(
     command = [sys.executable, "-m", "lib.producer", "--until-stdin-closes"]
     for name, value in {"topic": topic, "bootstrap_servers": bootstrap_servers, **options}.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
-    log = settings.build_dir / "logs" / f"producer-{topic}.log"
+    log = settings.build_dir / "logs" / f"producer-{topic}-{os.getpid()}.log"
     _started[topic, bootstrap_servers] = RunningProducer(command, log, options)
     return _started[topic, bootstrap_servers]
 

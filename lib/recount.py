@@ -156,6 +156,8 @@ def read_offset_log(checkpoint: Path) -> list[Batch]:
     """The committed batches of a checkpoint, in order (https://spark.apache.org/docs/latest/streaming/): its `offsets`
     folder has a file a batch, a line of metadata and a line for each source."""
     batches = []
+    if not (checkpoint / "commits").exists():
+        return batches
     for number in sorted(int(path.name) for path in (checkpoint / "commits").iterdir() if path.name.isdigit()):
         _, metadata, source, *_ = (checkpoint / "offsets" / str(number)).read_text().splitlines()
         (ends,) = json.loads(source).values()

@@ -5,8 +5,12 @@ In Spark's words this process is the driver; `local[2]` makes its JVM run the ta
 
 import os
 import re
+import signal
 import sys
+import threading
+from pathlib import Path
 
+import pyspark
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
@@ -41,6 +45,9 @@ def spark_session(
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # the UI and the block manager bind to it; they take no option
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)  # another course's Spark must not be started
+    for name_of_other in ("SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS"):
+        os.environ.pop(name_of_other, None)
     conf = SparkConf().setMaster(master).setAppName(name).setAll((sql_options() | jvm_options(for_hours)).items())
     # The JVM prints warnings of its own before any log exists: they go to a file too.
     with open(LOG.with_name("spark-console.log"), "wb") as console:
@@ -53,7 +60,11 @@ def spark_session(
                 "Spark's Java process ended while it was starting:\n  " + "\n  ".join(last),
                 f"see {LOG.with_name('spark-console.log')}; check Java with: python -m lib.java",
             ) from None
-    return SparkSession(SparkContext(gateway=gateway, conf=conf))
+    context = SparkContext(gateway=gateway, conf=conf)
+    if threading.current_thread() is threading.main_thread():
+        # SparkContext makes an interrupt cancel all jobs, and Jupyter's Interrupt would fail the running queries.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return SparkSession(context)
 
 
 def sql_options() -> dict[str, str]:
@@ -64,8 +75,8 @@ def sql_options() -> dict[str, str]:
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # In update mode a batch without data has nothing to emit, and each would cost as much as one with data.
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        # The recount reads batch limits and watermarks from the checkpoint's offset log: keep all of it.
-        "spark.sql.streaming.minBatchesToRetain": "1000000",
+        # The recount reads batch limits and watermarks from the checkpoint's offset log: keep hours of it.
+        "spark.sql.streaming.minBatchesToRetain": "10000",
         "spark.sql.streaming.stopTimeout": "30s",
     }
 
@@ -80,7 +91,7 @@ def jvm_options(for_hours: bool) -> dict[str, str]:
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.extraClassPath": os.pathsep.join(map(str, connector)),
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()} "
-        f"-Dcourse.log={LOG.as_posix()} -Dcourse.level=WARN -XX:+UseSerialGC{quick}",
+        f'"-Dcourse.log={LOG.as_posix()}" -Dcourse.level=WARN -XX:+UseSerialGC{quick}',
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": (settings.build_dir / "spark-warehouse").as_uri(),

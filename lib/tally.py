@@ -6,9 +6,13 @@ terminal and the JSON line read from here, never from the growing Parquet folder
 
 import json
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQueryListener
 
 from lib.trends import ranking
@@ -17,30 +21,45 @@ WINDOWS_KEPT = 40
 COLUMNS = ["window_start", "window_end", "hashtag", "tweets"]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """A committed micro-batch: when it ended (seconds since 1970), how long it took (seconds), how many messages came
+    in a second, how many rows the state holds, the watermark (ISO 8601), when Kafka got its newest message (ms)."""
+
+    number: int
+    ended: float
+    seconds: float
+    per_second: float
+    state_rows: int
+    watermark: str
+    sent_ms: int
+
+
 class Tally(StreamingQueryListener):
     """Counts of the batches that this process committed, and the newest windows.
 
     `totals`: {received, counted, duplicates, late, malformed}, messages; received is the sum of the other four.
-    `newest`: the newest event time seen, or None. `offsets`: {partition: next offset to read}.
+    `newest`: the newest event time seen, or None. `offsets`: {partition: next offset to read}. `last`: the last Batch.
     """
 
-    def __init__(self, top: int, publish_to: Path | None = None) -> None:
+    def __init__(self, query_name: str, top: int, slide: pd.Timedelta, publish_to: Path | None = None) -> None:
         self.totals = dict.fromkeys(("received", "counted", "duplicates", "late", "malformed"), 0)
         self.newest: pd.Timestamp | None = None
         self.offsets: dict[int, int] = {}
-        self.last: dict = {}
-        self.error: str | None = None
+        self.last: Batch | None = None
         self.terminated = threading.Event()
-        self.query_id: str | None = None
-        self.top, self.publish_to = top, publish_to
+        self.query_name, self.top, self.slide, self.publish_to = query_name, top, slide, publish_to
+        self._run_id = None
         self._counts: dict[tuple, int] = {}
         self._lock = threading.Lock()
 
-    def add_windows(self, rows: list) -> None:
-        """Take a batch's changed counts, rows of (window_start, window_end, hashtag, tweets); forget old windows."""
+    def add_windows(self, counts: DataFrame) -> None:
+        """Take counts (window_start, window_end, hashtag, tweets), the newest on record; forget old windows."""
+        # As numbers: collect() would turn a timestamp into the time of this machine's zone.
+        in_ms = counts.select(F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets")
         with self._lock:
-            for start, end, hashtag, tweets in rows:
-                key = (start, end, hashtag)
+            for start, end, hashtag, tweets in in_ms.collect():
+                key = (pd.Timestamp(start, unit="ms"), pd.Timestamp(end, unit="ms"), hashtag)
                 self._counts[key] = max(tweets, self._counts.get(key, 0))
             kept = sorted({start for start, _, _ in self._counts})[-WINDOWS_KEPT:]
             if kept:
@@ -50,16 +69,19 @@ class Tally(StreamingQueryListener):
         """The trending topics now, as `lib.trends.ranking` gives them; empty before the first complete window."""
         with self._lock:
             counts = pd.DataFrame([(*key, tweets) for key, tweets in self._counts.items()], columns=COLUMNS)
-        return ranking(counts, self.newest or pd.Timestamp.min, self.top)
+        return ranking(counts, self.newest or pd.Timestamp.min, self.top, self.slide)
 
-    def onQueryStarted(self, event) -> None: ...
+    def onQueryStarted(self, event) -> None:
+        # Spark reports this before start() returns, so that not even the first batch is missed.
+        if event.name == self.query_name:
+            self._run_id = event.runId
 
     def onQueryIdle(self, event) -> None: ...
 
     def onQueryProgress(self, event) -> None:
         progress = event.progress
         # Idle reports repeat the last batch's duplicates; only a batch that ran has observed anything.
-        if str(progress.id) != self.query_id or "arrived" not in progress.observedMetrics:
+        if progress.runId != self._run_id or "arrived" not in progress.observedMetrics:
             return
         arrived, kept = progress.observedMetrics["arrived"], progress.observedMetrics["kept"]
         dedupe = next(op for op in progress.stateOperators if op.operatorName == "dedupeWithinWatermark")
@@ -76,16 +98,19 @@ class Tally(StreamingQueryListener):
             self.newest = max(newest, self.newest or newest)
         ends = json.loads(progress.sources[0].endOffset)
         self.offsets = {int(partition): offset for topic in ends.values() for partition, offset in topic.items()}
-        self.last = {
-            "batch": progress.batchId,
-            "at": progress.timestamp,
-            "seconds": progress.durationMs["triggerExecution"] / 1000,
-        }
+        self.last = Batch(
+            number=progress.batchId,
+            ended=time.time(),
+            seconds=progress.durationMs["triggerExecution"] / 1000,
+            per_second=progress.inputRowsPerSecond,
+            state_rows=sum(op.numRowsTotal for op in progress.stateOperators),
+            watermark=progress.eventTime.get("watermark", ""),
+            sent_ms=arrived["sent_ms"] or 0,
+        )
         self.publish()
 
     def onQueryTerminated(self, event) -> None:
-        if str(event.id) == self.query_id:
-            self.error = event.exception
+        if event.runId == self._run_id:
             self.terminated.set()
 
     def publish(self) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,7 +19,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import InvalidTopicError, KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from lib.deadline import wait_until
-from lib.errors import BrokerError, TopicError
+from lib.errors import BrokerError, SettingError, TopicError
 from lib.settings import settings
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is said by our own errors, once
@@ -49,6 +50,8 @@ def port_is_open(bootstrap_servers: str = settings.bootstrap_servers) -> bool:
     """Whether anything at all accepts a TCP connection at one of the addresses."""
     for address in bootstrap_servers.split(","):
         host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise SettingError(f"{address!r} is not host:port", "give the broker's address, such as localhost:9092")
         try:
             socket.create_connection((host, int(port)), timeout=2).close()
             return True
@@ -123,6 +126,13 @@ def partition_count(client: KafkaAdminClient, topic: str) -> int:
     return count
 
 
+def identity(topic: str = settings.topic, bootstrap_servers: str = settings.bootstrap_servers) -> str:
+    """The topic's unique id: another one if it was deleted and made again. TopicError where it is not there."""
+    with admin(bootstrap_servers) as client:
+        partition_count(client, topic)
+        return str(client.describe_topics([topic])[0].get("topic_id", ""))
+
+
 def names() -> list[str]:
     """The topics' names in alphabetical order, Kafka's internal ones left out."""
     with admin() as client:
@@ -150,7 +160,9 @@ def read(
     In offset order within a partition. Raises BrokerError if nothing comes for `settings.answer_seconds`.
     """
     start, end = start or offsets(topic, "earliest"), end or offsets(topic)
-    consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap_servers, enable_auto_commit=False)
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none"
+    )
     try:
         todo = {TopicPartition(topic, number): last for number, last in end.items() if start[number] < last}
         consumer.assign(list(todo))
@@ -159,15 +171,15 @@ def read(
         heard = time.monotonic()
         while todo:
             for place, messages in consumer.poll(timeout_ms=200).items():
-                heard = time.monotonic()
                 for m in messages:
                     if m.offset < end[place.partition]:
                         yield Record(m.partition, m.offset, m.timestamp, m.key, m.value)
+                heard = time.monotonic()  # after the reader, who may have taken a while
             # By position, not by the last message: the end may be a transaction's marker, which is never delivered.
             for place in [place for place, last in todo.items() if consumer.position(place) >= last]:
                 consumer.pause(place)
                 del todo[place]
-            if time.monotonic() - heard > settings.answer_seconds:
+            if todo and time.monotonic() - heard > settings.answer_seconds:
                 raise BrokerError(
                     f"{topic} stopped answering while it was read",
                     "see whether the broker is up: python -m lib.infra status",
@@ -183,7 +195,7 @@ def delete(topic: str = settings.topic) -> bool:
             client.delete_topics([topic])
         except UnknownTopicOrPartitionError:
             return False
-        wait_until(lambda: topic not in client.list_topics(), seconds=settings.answer_seconds)
+        wait_until(lambda: topic not in client.list_topics(), seconds=settings.ready_seconds)
     return True
 
 
@@ -221,12 +233,13 @@ def main() -> None:
     elif options.command == "delete":
         print(f"topic {options.topic}: " + ("deleted" if delete(options.topic) else "was not there"))
     else:
-        for number, record in enumerate(read(options.topic)):
-            if number == options.max:
-                break
-            key, value = ((text or b"").decode("utf-8", "replace") for text in (record.key, record.value))
-            print(record.partition, record.offset, key, value, sep="\t")
-        sys.stdout.flush()
+        try:
+            for record in islice(read(options.topic), options.max):
+                key, value = ((text or b"").decode("utf-8", "replace") for text in (record.key, record.value))
+                print(record.partition, record.offset, key, value, sep="\t")
+            sys.stdout.flush()
+        except BrokenPipeError:  # `| head` has seen enough
+            sys.stderr.close()
 
 
 if __name__ == "__main__":

@@ -81,13 +81,14 @@ def reason() -> Column:
 
 def keep_tweets(parsed: DataFrame) -> DataFrame:
     """The tweets among parsed messages; a stream's progress tells as `arrived` how many messages came, how many were
-    malformed, and the newest event time."""
+    malformed, the newest event time, and when Kafka got the newest message."""
     is_tweet = F.col("reason").isNull()
     observed = parsed.observe(
         "arrived",
         F.count(F.lit(1)).alias("received"),
         F.count_if(~is_tweet).alias("malformed"),
         F.max(F.when(is_tweet, F.unix_millis("created_at"))).alias("newest_ms"),
+        F.max(F.unix_millis("timestamp")).alias("sent_ms"),
     )
     return observed.where(is_tweet)
 
@@ -129,26 +130,37 @@ def largest_on_record(written: DataFrame) -> DataFrame:
     return written.groupBy("window_start", "window_end", "hashtag").agg(F.max("tweets").alias("tweets"))
 
 
-def ranking(counts: pd.DataFrame, newest: pd.Timestamp, top: int) -> pd.DataFrame:
+TREND_WINDOWS = 12
+RANKING = ["rank", "hashtag", "tweets", "share", "change", "is_new", "trend", "window_start", "window_end"]
+
+
+def ranking(counts: pd.DataFrame, newest: pd.Timestamp, top: int, slide: pd.Timedelta) -> pd.DataFrame:
     """The trending topics: the `top` hashtags of the newest complete window, which is the last whose end is not after
     the newest event time. A window still filling would always seem to fall.
 
-    `counts` is (window_start, window_end, hashtag, tweets), one row a window and hashtag. Returned, one row a hashtag,
-    most tweets first and then by name: (rank, hashtag, tweets, change, is_new, window_start, window_end). `change` is
-    against the window before, and `is_new` says that the hashtag was not in it.
+    `counts` is (window_start, window_end, hashtag, tweets), one row a window and hashtag. Returned are the columns
+    RANKING, one row a hashtag, most tweets first and then by name: `share` is of all hashtags in the window, 0 to 1;
+    `change` is against the window before, one `slide` earlier; `is_new` says that the hashtag was not in it; `trend`
+    lists the tweets in the last 12 windows, the oldest first.
     """
-    columns = ["rank", "hashtag", "tweets", "change", "is_new", "window_start", "window_end"]
-    ends = sorted(end for end in counts["window_end"].unique() if end <= newest)
-    if not ends:
-        return pd.DataFrame(columns=columns)
-    now = counts[counts["window_end"] == ends[-1]]
-    before = counts[counts["window_end"] == ends[-2]] if len(ends) > 1 else counts[:0]
-    ranked = now.sort_values(["tweets", "hashtag"], ascending=[False, True]).head(top).reset_index(drop=True)
-    past = ranked["hashtag"].map(before.set_index("hashtag")["tweets"])
+    complete = counts.loc[counts["window_end"] <= newest, "window_end"]
+    if complete.empty:
+        return pd.DataFrame(columns=RANKING)
+    ends = [complete.max() - slide * back for back in reversed(range(TREND_WINDOWS))]
+    history = counts.pivot(index="hashtag", columns="window_end", values="tweets")
+    history = history.reindex(columns=ends).fillna(0).astype(int)
+    now = history[ends[-1]]
+    now = now[now > 0].sort_index().sort_values(ascending=False, kind="stable")
+    ranked = now.head(top).rename("tweets").reset_index()
+    past = ranked["hashtag"].map(history[ends[-2]])
     ranked["rank"] = ranked.index + 1
-    ranked["change"] = ranked["tweets"] - past.fillna(0).astype(int)
-    ranked["is_new"] = past.isna()
-    return ranked[columns]
+    ranked["share"] = ranked["tweets"] / now.sum()
+    ranked["change"] = ranked["tweets"] - past
+    ranked["is_new"] = past == 0
+    ranked["trend"] = [history.loc[hashtag].tolist() for hashtag in ranked["hashtag"]]
+    ranked["window_start"] = counts.loc[counts["window_end"] == ends[-1], "window_start"].iloc[0]
+    ranked["window_end"] = ends[-1]
+    return ranked[RANKING]
 
 
 def to_dict(counts: pd.DataFrame) -> dict[tuple[int, str], int]:

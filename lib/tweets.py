@@ -52,9 +52,10 @@ def stream(
 
     `rate` 0 means event times 1 ms apart. `late`, `duplicates` and `malformed` are fractions F of the count, met
     exactly: round(F * count) messages are dated 10 minutes back, repeat an earlier tweet byte for byte, or are no
-    tweets. Without a count they hold for every 1000 messages. Raises SettingError for options out of range.
+    tweets; which ones depends on the count. Without a count they hold for every 1000 messages. Raises SettingError
+    for options out of range.
     """
-    check(count, start, rate, late, duplicates, malformed)
+    check(count, seed, start, rate, late, duplicates, malformed)
     if count == 0:
         return
     kinds = plan(BLOCK if count is None else count, seed, late, duplicates, malformed)
@@ -62,10 +63,12 @@ def stream(
     recent: list[Message] = []
     first = 0
     while count is None or first < count:
-        size = BLOCK if count is None else min(BLOCK, count - first)
-        block_kinds = kinds[np.arange(first, first + size) % len(kinds)]
-        resend = np.random.default_rng([seed, 4, first]).integers(0, RESEND_WITHIN, size)
-        for i, message in enumerate(tweets(first, size, seed, start_ms, rate, block_kinds)):
+        # Always a whole block, so that the tweets do not depend on the count.
+        block_kinds = kinds[np.arange(first, first + BLOCK) % len(kinds)]
+        resend = np.random.default_rng([seed, 4, first]).integers(0, RESEND_WITHIN, BLOCK)
+        for i, message in enumerate(tweets(first, BLOCK, seed, start_ms, rate, block_kinds)):
+            if first + i == count:
+                return
             kind = block_kinds[i]
             if kind == DUPLICATE:
                 message = recent[resend[i] % len(recent)]
@@ -73,17 +76,22 @@ def stream(
                 recent.append(message)
                 del recent[:-RESEND_WITHIN]
             yield message
-        first += size
+        first += BLOCK
 
 
-def check(count: int | None, start: datetime, rate: float, late: float, duplicates: float, malformed: float) -> None:
+def check(
+    count: int | None, seed: int, start: datetime, rate: float, late: float, duplicates: float, malformed: float
+) -> None:
     """SettingError for options of `stream` that make no sense."""
     fractions = {"--late": late, "--duplicates": duplicates, "--malformed": malformed}
     if count is not None and count < 0:
         raise SettingError(f"--count {count} is below 0", "give the number of messages, such as --count 1000")
-    if not (math.isfinite(rate) and rate >= 0):
+    if seed < 0:
+        raise SettingError(f"--seed {seed} is below 0", "give 0 or more")
+    if not (rate == 0 or 0.001 <= rate <= 1e6):
         raise SettingError(
-            f"--rate {rate} is not a rate", "give messages a second, such as --rate 50; 0 is as fast as possible"
+            f"--rate {rate} is not a rate",
+            "give messages a second, from 0.001 to a million, such as --rate 50; 0 is as fast as possible",
         )
     for name, fraction in fractions.items():
         if not 0 <= fraction <= 1:
@@ -163,8 +171,8 @@ def pick(draws: np.ndarray, shares: np.ndarray) -> np.ndarray:
 def popularity(seconds: np.ndarray, seed: int) -> np.ndarray:
     """Each hashtag's weight at each second since the start, shape (n, hashtags): Zipf's law and the bursts."""
     weights = np.repeat(TAG_SHARES[None, :], len(seconds), axis=0)
-    slots = np.floor(seconds / BURST_EVERY).astype(int)
-    for slot in range(slots.min() - math.ceil(BURST_SECONDS / BURST_EVERY), slots.max() + 1):
+    lasting = range(math.ceil(BURST_SECONDS / BURST_EVERY) + 1)
+    for slot in sorted({int(slot) - back for slot in np.unique(seconds // BURST_EVERY) for back in lasting}):
         age = (seconds - slot * BURST_EVERY) / BURST_SECONDS
         height = np.where((age >= 0) & (age <= 1), 1 - np.abs(2 * age - 1), 0)  # up and down again: a triangle
         weights[:, burst(seed, slot)] += BURST_WEIGHT * height

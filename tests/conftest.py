@@ -30,8 +30,15 @@ from lib import infra, topics  # noqa: E402
 from lib.spark_session import spark_session  # noqa: E402
 
 
+@pytest.fixture(scope="session", autouse=True)
+def folder():
+    """What the tests make goes away with them, after the broker that keeps its state there has been stopped."""
+    yield FOLDER
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def broker():
+def broker(folder):
     """A running broker; tests that need one of their own start it with other settings."""
     started = infra.up()
     yield started
@@ -59,7 +66,7 @@ def topic(broker, request):
     """A fresh topic of two partitions with the test's name, removed afterwards."""
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
     topics.delete(name)
-    topics.create(name, partitions=2)
+    topics.create(name, partitions=2, configs={"retention.ms": "-1"})  # tests send messages of long ago too
     yield name
     topics.delete(name)
 
@@ -74,7 +81,3 @@ def run_module():
         return subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, **options)
 
     return run
-
-
-def pytest_sessionfinish():
-    shutil.rmtree(FOLDER, ignore_errors=True)

@@ -9,11 +9,11 @@ import sys
 
 import psutil
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 
-from lib import consumer, recount, topics, trends
+from lib import batches, consumer, recount, status, topics, trends
 from lib.deadline import wait_until
-from lib.errors import QueryError
+from lib.errors import QueryError, SettingError
 from lib.producer import start_producer
 from lib.settings import settings
 from tests.integration.test_trends import HOSTILE, changed
@@ -40,7 +40,7 @@ def judge(spark, topic, output) -> recount.Recount:
 
 def start(spark, topic, output, **options):
     messages = consumer.read_topic(spark, topic, settings.bootstrap_servers, "earliest")
-    return consumer.start(messages, output, **{"trigger": {"processingTime": "0 seconds"}} | options)
+    return consumer.start(messages, output, **{"trigger": {"processingTime": "0 seconds"}, "topic": topic} | options)
 
 
 def test_a_stream_is_counted_exactly_while_it_arrives(spark, topic, tmp_path, run_module):
@@ -78,8 +78,7 @@ def test_hostile_messages_never_stop_the_query(spark, topic, tmp_path):
 def test_tweets_before_1970_are_late_from_the_first_batch_on(spark, topic, tmp_path):
     send(topic, [changed(id=f"{n}", created_at=f"{y}-12-31T23:59:59.999Z") for n, y in enumerate((1500, 1969, 1970))])
     running = start(spark, topic, tmp_path / "out", trigger={"availableNow": True})
-    assert running.counting.awaitTermination(60) and running.aside.awaitTermination(60)
-    assert running.finish()["late"] == 2
+    assert running.finish(seconds=60)["late"] == 2
     judge(spark, topic, tmp_path / "out")
 
 
@@ -139,16 +138,113 @@ def test_what_was_there_at_the_start_is_counted_and_then_it_ends(spark, topic, t
     os.rename(tmp_path / "out" / "checkpoint", tmp_path / "elsewhere")
     refused = run_module("consumer", *arguments)
     assert refused.returncode == 1 and "holds the windows of an earlier run" in refused.stderr
-    assert "Traceback" not in refused.stderr and "rm -r" in refused.stderr
+    assert "Traceback" not in refused.stderr and "python -m lib.reset" in refused.stderr
 
 
 def test_latest_begins_with_what_comes_next(spark, topic, tmp_path, run_module):
     run_module("producer", "--topic", topic, "--count", 300, "--rate", 0)
     messages = consumer.read_topic(spark, topic, settings.bootstrap_servers, "latest")
-    running = consumer.start(messages, tmp_path / "out", trigger={"processingTime": "0 seconds"})
+    running = consumer.start(messages, tmp_path / "out", trigger={"processingTime": "0 seconds"}, topic=topic)
     run_module("producer", "--topic", topic, "--count", 200, "--rate", 0, "--seed", 1)
     running.wait_for(topics.offsets(topic), seconds=60)
     assert running.stop()["received"] == 200
+
+
+def test_what_does_not_belong_together_is_refused(spark, topic, tmp_path, run_module):
+    run_module("producer", "--topic", topic, "--count", 500, "--rate", 0)
+    now, output = {"trigger": {"availableNow": True}}, tmp_path / "out"
+    start(spark, topic, output, **now).finish(60)
+    with pytest.raises(QueryError, match="belongs to another query: it was begun with window '30 seconds' instead of"):
+        start(spark, topic, output, window="20 seconds", **now)
+    with pytest.raises(QueryError, match="Spark refused the query"):
+        start(spark, topic, tmp_path / "new", slide="1 hour", **now)
+    with pytest.raises(SettingError, match="'never' is not a duration"):
+        start(spark, topic, tmp_path / "new", slide="never", **now)
+
+    (tmp_path / "a-file").write_text("")
+    os.rename(output / "trends", tmp_path / "trends")
+    with pytest.raises(QueryError, match="has counted windows that are no longer in"):
+        start(spark, topic, output, **now)
+    os.rename(tmp_path / "trends", output / "trends")
+
+    topics.delete(topic)
+    topics.create(topic, partitions=2)
+    with pytest.raises(QueryError, match="was deleted and made again"):
+        start(spark, topic, output, **now)
+    with pytest.raises(QueryError, match="cannot be written"):
+        start(spark, topic, tmp_path / "a-file" / "out")
+
+
+def test_expired_messages_are_said(spark, topic, tmp_path, run_module):
+    run_module("producer", "--topic", topic, "--count", 500, "--rate", 0)
+    start(spark, topic, tmp_path / "out", trigger={"availableNow": True}).finish(60)
+    run_module("producer", "--topic", topic, "--count", 500, "--rate", 0, "--seed", 2)
+    with topics.admin() as client:
+        client.delete_records({TopicPartition(topic, p): end for p, end in topics.offsets(topic).items()})
+    with pytest.raises(QueryError, match="500 messages of .* expired"):
+        start(spark, topic, tmp_path / "out", trigger={"availableNow": True})
+
+
+def test_two_consumers_on_one_checkpoint_and_a_reset(spark, topic, tmp_path, run_module):
+    run_module("producer", "--topic", topic, "--count", 500, "--rate", 0)
+    running = start(spark, topic, tmp_path / "out")
+    second = run_module("consumer", "--topic", topic, "--output", tmp_path / "out", "--available-now")
+    assert second.returncode == 1 and "another consumer is at work" in second.stderr
+    assert "Traceback" not in second.stderr
+    refused = run_module("reset", "--topic", topic, "--output", tmp_path / "out")
+    assert refused.returncode == 1 and "a consumer is at work" in refused.stderr
+    running.wait_for(topics.offsets(topic), seconds=60)
+    running.stop()
+    done = run_module("reset", "--topic", topic, "--output", tmp_path / "out").stdout
+    assert f"topic {topic} with 500 messages" in done and "with its checkpoint" in done
+    assert not (tmp_path / "out").exists() and topic not in topics.names()
+    assert "nothing to remove" in run_module("reset", "--topic", topic, "--output", tmp_path / "out").stdout
+
+
+def test_older_batches_are_merged_into_one(spark, topic, tmp_path, monkeypatch, run_module):
+    monkeypatch.setattr(batches, "KEPT_APART", 3)
+    running = start(spark, topic, tmp_path / "out")
+    for seed in range(8):
+        run_module("producer", "--topic", topic, "--count", 200, "--rate", 0, "--seed", seed, "--malformed", 0.1)
+        running.wait_for(topics.offsets(topic), seconds=60)
+    totals = running.stop()
+    answer = judge(spark, topic, tmp_path / "out")
+    assert totals == answer.totals()
+    for kind in ("trends", "malformed"):
+        assert len(list((tmp_path / "out" / kind).glob("batch=*"))) <= 5
+    aside = spark.read.parquet(str(tmp_path / "out" / "malformed"))
+    assert aside.count() == aside.dropDuplicates(["partition", "offset"]).count() == totals["malformed"] == 160
+
+
+def test_the_status_says_what_to_do(spark, topic, tmp_path, run_module):
+    running = start(spark, topic, tmp_path / "out")
+    assert status.look(running).state in ("starting", "waiting")
+    assert "Is a producer running?" in status.look(running).advice
+    run_module("producer", "--topic", topic, "--count", 300, "--rate", 0)
+    running.wait_for(topics.offsets(topic), seconds=60)
+    now = status.look(running)
+    assert (now.state, now.behind, now.advice) == ("running", 0, "") and now.state_rows > 0
+    topics.delete(topic)
+    wait_until(lambda: not running.counting.isActive, seconds=90)
+    failed = status.look(running)
+    assert failed.state == "failed" and "streaming query failed" in failed.advice
+    with pytest.raises(QueryError):
+        running.stop()
+
+
+def test_the_ranking_does_not_depend_on_the_time_zone(topic, tmp_path, run_module):
+    """Spark's collect() gives local times: the ranking must be the same wherever the course is taken."""
+    run_module(
+        "producer", "--topic", topic, "--count", 3000, "--rate", 100, "--start", "2026-01-01T12:00:00Z", timeout=60
+    )
+    rankings = []
+    for zone in ("Asia/Tokyo", "America/Lima"):
+        output = tmp_path / f"out {zone[:4]} ñ"
+        run = run_module("consumer", "--topic", topic, "--output", output, "--available-now", environment={"TZ": zone})
+        assert run.returncode == 0, run.stderr
+        rankings.append(json.loads((output / "latest.json").read_text())["ranking"])
+    assert rankings[0] == rankings[1] and len(rankings[0]) == 10
+    assert rankings[0][0]["window_end"].startswith("2026-01-01T12:00:")
 
 
 def test_a_deadline_that_passes_says_how_far_behind(spark, topic, tmp_path):
