@@ -44,16 +44,16 @@ HEAD = (
 def to_html(ranking: pd.DataFrame, totals: dict[str, int], status: Status | None = None) -> str:
     """A ranking, as `lib.trends.ranking` gives it, the query's totals (messages) and its status, as HTML. No widget."""
     received, *rest = [f"{number:,} {name}" for name, number in totals.items()] or ["0 received"]
-    caption = f"{received} = {' + '.join(rest)}"
+    title, caption = "Trending topics", f"{received} = {' + '.join(rest)}"
     body = "<tr><td colspan='6'>No complete window yet</td></tr>"
     if not ranking.empty:
         first = ranking.iloc[0]
-        caption = f"Window {first['window_start']:%H:%M:%S} to {first['window_end']:%H:%M:%S} UTC. {caption}"
+        title += f", {first['window_start']:%H:%M:%S} to {first['window_end']:%H:%M:%S} UTC"
         body = "".join(to_row(row, ranking["share"].max()) for row in ranking.to_dict("records"))
     # aria-live off: a screen reader must not read the table aloud every five seconds.
     return (
         f"{STYLE}<div class='trending' aria-live='off'>{status_line(status) if status else ''}"
-        f"<table><caption><b>Trending topics</b> · {caption}</caption><colgroup>{COLUMNS}</colgroup>"
+        f"<table><caption><b>{title}</b><br>{caption}</caption><colgroup>{COLUMNS}</colgroup>"
         f"<thead>{HEAD}</thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -126,10 +126,11 @@ def test_java_on_path_is_found_without_java_home(run_module, java_that_says):
 
 def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_path):
     """On a copy of the connector's jars; needs the network for the one jar that is fetched again."""
+    from jgo.maven import MavenContext
+
     from lib.jars import jars
 
-    paths = jars("connector")
-    repository = next(parent for parent in paths[0].parents if parent.name == "repository")
+    paths, repository = jars("connector"), MavenContext().repo_cache
     for path in paths:
         target = tmp_path / path.relative_to(repository)
         target.parent.mkdir(parents=True)

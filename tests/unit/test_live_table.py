@@ -38,7 +38,7 @@ def test_without_a_complete_window_there_is_no_ranking():
 def test_html_says_what_happened():
     ranked = ranking(counts((0, "a", 5), (5, "a", 2), (5, "b", 2000)), newest=T(15, unit="s"), top=10, slide=STEP)
     html = to_html(ranked, {"received": 2007, "counted": 2000})
-    assert "Window 00:00:05 to 00:00:15 UTC" in html and "2,007 received = 2,000 counted" in html
+    assert "Trending topics, 00:00:05 to 00:00:15 UTC" in html and "2,007 received = 2,000 counted" in html
     assert "<td>#a</td>" in html and "▼ 3" in html and ">new</td>" in html and "2,000" in html and "100%" in html
 
 
