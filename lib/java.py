@@ -15,7 +15,7 @@ from lib.errors import JavaError
 from lib.settings import JAVA_VERSIONS, settings
 
 REMEDY = (
-    "install Java 17 (conda: conda install -c conda-forge openjdk=17; Debian: apt install openjdk-17-jre-headless), "
+    "install Java 17 (conda: conda install -c conda-forge openjdk=17; Debian: apt install default-jre-headless), "
     "or let the course fetch one for itself: python -m lib.java --fetch"
 )
 

@@ -36,7 +36,7 @@ def main() -> None:
     console = Console()
     console.print(f"==> Java {java_version(find_java())} at {find_java()}", highlight=False)
     # A closed terminal or a CI's time limit must not leave a broker either: finally runs on SystemExit.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     broker = None
     try:

@@ -24,6 +24,7 @@ for name in [name for name in os.environ if name.startswith("STREAM_")]:
 os.environ["STREAM_BUILD_DIR"] = str(FOLDER)
 os.environ["STREAM_BOOTSTRAP_SERVERS"] = f"localhost:{free_port()}"
 
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 
 from lib import infra, topics  # noqa: E402
@@ -69,6 +70,14 @@ def topic(broker, request):
     topics.create(name, partitions=2, configs={"retention.ms": "-1"})  # tests send messages of long ago too
     yield name
     topics.delete(name)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from lib import infra, topics
 from lib.deadline import wait_until
 from lib.settings import settings
-from tests.conftest import free_port
+from tests.conftest import free_port, gone
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_two_at_once_give_one_broker_which_outlives_a_kill(run_module, elsewhere
     run_module("producer", "--topic", "kept", "--count", 100, "--rate", 0, environment=elsewhere)
     first = pid_of(elsewhere)
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: not psutil.pid_exists(first), seconds=10)
+    wait_until(lambda: gone(first), seconds=10)
     assert run_module("infra", "status", environment=elsewhere).returncode == 1
 
     assert "started in" in run_module("infra", "up", environment=elsewhere).stdout
