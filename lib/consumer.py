@@ -86,7 +86,7 @@ class Consumer:
             )
 
     def end(self) -> None:
-        """End both queries, the counting one between two batches, and wait for Spark's last report. Raises nothing."""
+        """End both queries, the counting one between two batches, and wait for Spark's last report."""
         self.stopping.set()
         with suppress(TimeoutError):  # then the batch is cut off, and comes again from the checkpoint
             wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)

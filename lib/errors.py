@@ -8,7 +8,8 @@ CourseError
 ├── TopicError       a topic that is not there, or is not as asked for
 ├── ProducerError    tweets that were not acknowledged, a producer that died
 ├── QueryError       a streaming query that failed or fell behind its deadline
-└── CountError       the stream's answer is not the recount's
+├── CountError       the stream's answer is not the recount's
+└── StepError        a cell of the master notebook failed
 """
 
 import sys
@@ -50,6 +51,9 @@ class QueryError(CourseError): ...
 
 
 class CountError(CourseError): ...
+
+
+class StepError(CourseError): ...
 
 
 def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

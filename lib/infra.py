@@ -65,7 +65,7 @@ class State:
 def up(mode: str = settings.mode) -> Broker:
     """A broker that is ready, which means that it answers metadata requests: attached to, or else started.
 
-    Two calls at the same moment give one broker. Raises BrokerError, JavaError or JarError.
+    Two calls at the same moment give one broker. Raises SettingError, BrokerError, JavaError or JarError.
     """
     if mode not in MODES:
         raise SettingError(f"there is no mode {mode!r}", f"use one of: {', '.join(MODES)}")

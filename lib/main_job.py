@@ -19,17 +19,13 @@ from rich.live import Live
 from rich.text import Text
 
 from lib import infra
-from lib.errors import CourseError
+from lib.errors import StepError
 from lib.java import find_java, java_version
 from lib.settings import ROOT, settings
 from lib.terminal import table
 
 NOTEBOOK = ROOT / "notebooks" / "00_master.ipynb"
 RESULT = settings.build_dir / NOTEBOOK.name
-
-
-class StepError(CourseError):
-    """A cell of the notebook failed."""
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def send(
     except KafkaError as error:
         tally.failed(error)
     client.close(timeout=0 if tally.failure else None)
-    if tally.acked < tally.sent:
+    if tally.failure or tally.acked < tally.sent:
         raise ProducerError(
             f"{tally.sent - tally.acked} of {tally.sent} messages were not acknowledged: {tally.failure!r}",
             "see whether the broker is up: python -m lib.infra status",
