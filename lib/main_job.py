@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import nbformat
+from jupyter_client import AsyncKernelManager
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -47,6 +48,16 @@ def main() -> None:
             console.print(f"==> {infra.down()}", highlight=False)
 
 
+class QuietKernel(AsyncKernelManager):
+    """A kernel whose own last words (asyncio's about a task still pending, say) go to build/logs, not to the terminal."""
+
+    async def start_kernel(self, **options):
+        log = settings.build_dir / "logs" / "kernel.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as stderr:
+            await super().start_kernel(stderr=stderr, **options)
+
+
 def execute(console: Console) -> dict:
     """Execute the notebook and return its last {ranking, totals}; StepError where a cell fails."""
     import papermill
@@ -67,7 +78,7 @@ def execute(console: Console) -> dict:
         with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
             papermill.execute_notebook(
                 NOTEBOOK, RESULT, parameters={"RUN": run}, cwd=NOTEBOOK.parent, progress_bar=False,
-                extra_arguments=["--log-level=CRITICAL"],
+                extra_arguments=["--log-level=CRITICAL"], kernel_manager_class=QuietKernel,
             )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         what, _, remedy = (error.evalue or error.ename).partition("\n  What to do: ")
