@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-.PHONY: help install run test lab up down clean lock lint
+.PHONY: help install run test notebooks lab up down clean lock lint
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,12 @@ run: $(STAMP)  ## the whole pipeline once: broker, producer, Spark, trending top
 	@$(BIN)/python -m lib.main_job
 
 test: $(STAMP)  ## every test
-	@$(BIN)/python -m ruff check .
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m ruff format --check --quiet .
+	@$(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 300 tests notebooks
+
+notebooks: $(STAMP)  ## execute the series headless; pages in build/notebooks (UPDATE=1: refresh the committed outputs)
+	@$(BIN)/python -m lib.series $(if $(UPDATE),--update)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks

@@ -5,27 +5,23 @@ It leaves build/00_master.ipynb and .html, and nothing running that it started.
 """
 
 import json
-import logging
-import re
 import signal
 import sys
 import time
 from datetime import datetime
-from pathlib import Path
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lib import infra
+from lib import infra, notebook
 from lib.errors import StepError
 from lib.java import find_java, java_version
 from lib.settings import ROOT, settings
 from lib.terminal import table
 
-NOTEBOOK = ROOT / "notebooks" / "00_master.ipynb"
+NOTEBOOK = notebook.FOLDER / "00_master.ipynb"
 RESULT = settings.build_dir / NOTEBOOK.name
 
 
@@ -42,26 +38,18 @@ def main() -> None:
         latest = execute(console)
         console.print(table(**latest))
         print(verified_line())
-        console.print(f"==> the executed notebook: {RESULT} and {write_html().name}", highlight=False, soft_wrap=True)
+        console.print(
+            f"==> the executed notebook: {RESULT} and {notebook.write_html(RESULT).name}",
+            highlight=False,
+            soft_wrap=True,
+        )
     finally:
         if broker and broker.started:
             console.print(f"==> {infra.down()}", highlight=False)
 
 
-class QuietKernel(AsyncKernelManager):
-    """A kernel whose own last words (asyncio's about a task still pending, say) go to build/logs, not to the terminal."""
-
-    async def start_kernel(self, **options):
-        log = settings.build_dir / "logs" / "kernel.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "wb") as stderr:
-            await super().start_kernel(stderr=stderr, **options)
-
-
 def execute(console: Console) -> dict:
     """Execute the notebook and return its last {ranking, totals}; StepError where a cell fails."""
-    import papermill
-
     run = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
     latest = settings.build_dir / "runs" / run / "latest.json"
     began = time.monotonic()
@@ -73,35 +61,9 @@ def execute(console: Console) -> dict:
             return Text(f"    {time.monotonic() - began:.0f} s: starting Spark, waiting for the first batch")
 
     console.print(f"==> executing {NOTEBOOK.relative_to(ROOT)}, which takes about a minute", highlight=False)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    try:
-        with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
-            papermill.execute_notebook(
-                NOTEBOOK, RESULT, parameters={"RUN": run}, cwd=NOTEBOOK.parent, progress_bar=False,
-                extra_arguments=["--log-level=CRITICAL"], kernel_manager_class=QuietKernel,
-            )  # fmt: skip
-    except papermill.PapermillExecutionError as error:
-        what, _, remedy = (error.evalue or error.ename).partition("\n  What to do: ")
-        raise StepError(
-            f"step {step_of(error.source)!r} of the notebook failed: {what}",
-            f"{remedy}\n  The executed notebook: {RESULT}".lstrip(),
-        ) from None
-    except RuntimeError as error:  # nbclient's: the kernel did not start, or died
-        raise StepError(
-            f"the notebook's kernel failed: {error}", "see whether memory is short, and try again"
-        ) from None
+    with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
+        notebook.execute(NOTEBOOK, RESULT, RUN=run)
     return json.loads(latest.read_text(encoding="utf-8"))
-
-
-def step_of(source: str) -> str:
-    """The last heading above the cell with this source."""
-    heading = NOTEBOOK.stem
-    for cell in nbformat.read(RESULT, as_version=4).cells:
-        if cell.cell_type == "markdown":
-            heading = [heading, *re.findall(r"^##+ (.+)", cell.source, re.MULTILINE)][-1]
-        if cell.source == source:
-            break
-    return heading
 
 
 def verified_line() -> str:
@@ -112,16 +74,6 @@ def verified_line() -> str:
                 if line.startswith("verified:"):
                     return line
     raise StepError("the notebook ended without the line 'verified: …'", f"see the whole in {RESULT}")
-
-
-def write_html() -> Path:
-    """The executed notebook as a page beside it."""
-    from nbconvert import HTMLExporter
-
-    page, _ = HTMLExporter().from_filename(RESULT)
-    path = RESULT.with_suffix(".html")
-    path.write_text(page, encoding="utf-8")
-    return path
 
 
 if __name__ == "__main__":

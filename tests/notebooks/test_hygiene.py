@@ -1,0 +1,119 @@
+"""What every committed notebook promises: its shape, its size, and that what it names is there."""
+
+import ast
+import importlib
+import re
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import nbformat
+import pytest
+
+from lib.series import METADATA
+from lib.settings import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = [*NOTEBOOKS, *sorted(ROOT.glob("*.md"))]
+TAGS = {"parameters", "solution", "nbval-ignore-output"}
+
+
+def read(notebook: Path) -> nbformat.NotebookNode:
+    return nbformat.read(notebook, as_version=4)
+
+
+def markdown(page: Path) -> str:
+    """The Markdown of a notebook or a page, without its code blocks."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        text = "\n\n".join(cell.source for cell in read(page).cells if cell.cell_type == "markdown")
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def code(notebook) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(notebook).cells if cell.cell_type == "code"]
+
+
+def test_the_series_is_numbered_without_a_gap():
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"{n:02}_" for n in range(len(NOTEBOOKS))]
+
+
+def test_its_headings_tell_what_the_reader_will_do_and_has_done(notebook):
+    cells = read(notebook).cells
+    assert re.match(r"# \S.*\n\n!\[.+\]\(images/.+\.svg\)", cells[0].source), "a title and the pipeline's picture"
+    opening = cells[1].source
+    for words in ("What you will do.", "What you will learn.", "What you need.", "minutes"):
+        assert words in opening
+    assert "### In practice" in markdown(notebook) and "### What you have done" in cells[-1].source
+    levels = [len(found) for found in re.findall(r"^(#+) ", markdown(notebook), re.MULTILINE)]
+    assert levels.count(1) == 1 and all(b - a <= 1 for a, b in pairwise(levels))
+
+
+def test_it_is_small(notebook, code):
+    lines = [len(cell.source.splitlines()) for cell in code]
+    assert 20 <= len(read(notebook).cells) <= 48
+    assert max(lines) <= 12 and median(lines) <= 5
+    assert notebook.stat().st_size <= 300_000
+
+
+def test_it_has_exercises_with_an_answer_that_is_judged(code):
+    solutions = [n for n, cell in enumerate(code) if "solution" in cell.metadata.get("tags", [])]
+    assert solutions
+    for number in solutions:
+        assert code[number].metadata["jupyter"] == {"source_hidden": True}
+        assert "assert" in code[number + 1].source, "the cell below a solution judges the outcome"
+
+
+def test_it_was_executed_once_from_top_to_bottom_without_an_error(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert any(output.output_type == "execute_result" or "data" in output for output in outputs)
+
+
+def test_it_carries_nothing_of_the_machine_it_was_made_on(notebook):
+    nb = read(notebook)
+    assert nb.metadata == METADATA
+    nbformat.validate(nb)
+    for cell in nb.cells:
+        assert set(cell.metadata) <= {"tags", "jupyter"} and set(cell.metadata.get("tags", [])) <= TAGS
+    assert not re.search(
+        r"/(home|root|tmp|work|Users|private)/|[A-Z]:\\\\|" + re.escape(str(ROOT)), notebook.read_text()
+    )
+
+
+def test_most_of_its_outputs_are_compared(code):
+    ignored = [cell for cell in code if "nbval-ignore-output" in cell.metadata.get("tags", [])]
+    assert len(ignored) <= 0.4 * len(code)
+
+
+def test_what_it_names_in_lib_is_there(notebook, code):
+    modules = {}
+    for cell in code:
+        tree = ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", cell.source, flags=re.MULTILINE))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "lib":
+                modules |= {a.asname or a.name: importlib.import_module(f"lib.{a.name}") for a in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module.startswith("lib."):
+                module = importlib.import_module(node.module)
+                assert [a.name for a in node.names if not hasattr(module, a.name)] == []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+                assert hasattr(modules[node.value.id], node.attr), f"{node.value.id}.{node.attr}"
+    for name in re.findall(r"\blib\.([a-z_]+)", markdown(notebook)):
+        assert importlib.util.find_spec(f"lib.{name}"), f"lib.{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_its_links_and_pictures_are_there(page):
+    for text, target in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", markdown(page)):
+        assert text, "a picture has an alternative text, a link has words"
+        if not re.match(r"https?://|#", target):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+    assert "<img" not in markdown(page)
