@@ -95,9 +95,14 @@ class Consumer:
             self.counting.stop()
             self.aside.stop()
         finally:
-            self.tally.terminated.wait(30)
+            reported = self.tally.terminated.wait(30)
             self.spark.streams.removeListener(self.tally)
             self.lock.release()
+        if not reported:
+            raise QueryError(
+                "Spark did not report the query's end within 30 s: the totals are not complete, the windows are",
+                "see " + str(settings.build_dir / "logs" / "spark.log"),
+            )
 
     def catch_up_aside(self) -> None:
         """Wait until the malformed messages of all that was counted are kept aside, or 15 s have passed."""

@@ -27,9 +27,15 @@ def start(settings: Settings, folder: Path) -> int:
             f"the embedded broker runs on this machine only, not at {settings.bootstrap_servers}",
             "set STREAM_MODE=external for a broker elsewhere, or STREAM_BOOTSTRAP_SERVERS=localhost:9092",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
-    properties.write_text(server_properties(settings, folder / "data", free_port()), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        properties.write_text(server_properties(settings, folder / "data", free_port()), encoding="utf-8")
+    except OSError as error:
+        raise BrokerError(
+            f"the broker's folder {folder} cannot be written: {error.strerror}",
+            "free some space there, or set STREAM_BUILD_DIR to another folder",
+        ) from None
     if not (folder / "data" / "meta.properties").exists():
         format_storage(settings, folder, properties)
     with open(folder / "console.log", "wb") as console:
@@ -76,6 +82,7 @@ def java_command(settings: Settings, folder: Path) -> list:
     return [
         find_java(), f"-Xmx{settings.broker_heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
         f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}", f"-Dcourse.log={folder / 'broker.log'}",
+        f"-Djava.io.tmpdir={settings.folder('tmp')}",
         "-cp", os.pathsep.join(map(str, jars("broker"))),
     ]  # fmt: skip
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from typing import NoReturn
 
 import psutil
 from filelock import FileLock, Timeout
@@ -83,6 +84,8 @@ def up(mode: str = settings.mode) -> Broker:
                 f"our broker runs at {state().bootstrap_servers} on the same data, not at {settings.bootstrap_servers}",
                 "use it there, or stop it first: make down (or: python -m lib.infra down)",
             )
+        if ours and not comes_up(ours) and not alive(ours):  # it was ending, not starting
+            ours = None
         started_here = ours is None
         if started_here:
             refuse_taken_port()
@@ -92,25 +95,31 @@ def up(mode: str = settings.mode) -> Broker:
             draft.write_text(json.dumps(asdict(started)))
             draft.replace(STATE)
             ours = started.process()
-        wait_until_ready(ours)
+            comes_up(ours)
+        if not topics.answers():
+            give_up(ours)
         return Broker(settings.bootstrap_servers, "embedded", started_here, ours.pid, time.monotonic() - began)
 
 
-def wait_until_ready(process: psutil.Process | None) -> None:
-    """Return when the broker answers; BrokerError, with its log's last lines, if it ends or takes too long."""
+def alive(process: psutil.Process | None) -> bool:
+    return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
-    def alive() -> bool:
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
+def comes_up(process: psutil.Process | None) -> bool:
+    """Wait until the broker answers, and whether it does; False where it ends first or takes too long."""
     with suppress(TimeoutError):
-        wait_until(lambda: topics.answers() or not alive(), seconds=settings.ready_seconds, every=0.1)
-    if not topics.answers():
-        what = f"is not ready after {settings.ready_seconds:g} s" if alive() else "ended while it was starting"
-        stop(process)
-        raise BrokerError(
-            f"the broker {what}. Its log says:\n  {embedded_kafka.log_tail(FOLDER)}",
-            f"see {FOLDER / 'broker.log'}; to begin anew without its data: python -m lib.infra down --volumes",
-        )
+        wait_until(lambda: topics.answers() or not alive(process), seconds=settings.ready_seconds, every=0.1)
+    return topics.answers()
+
+
+def give_up(process: psutil.Process | None) -> NoReturn:
+    """End a broker that does not answer, and raise BrokerError with its log's last lines."""
+    what = f"is not ready after {settings.ready_seconds:g} s" if alive(process) else "ended while it was starting"
+    stop(process)
+    raise BrokerError(
+        f"the broker {what}. Its log says:\n  {embedded_kafka.log_tail(FOLDER)}",
+        f"see {FOLDER / 'broker.log'}; to begin anew without its data: python -m lib.infra down --volumes",
+    )
 
 
 def refuse_taken_port() -> None:
@@ -191,16 +200,11 @@ def state() -> State | None:
 def lock() -> Iterator[None]:
     """One `up` or `down` at a time; the others wait for it."""
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        held = FileLock(FOLDER / "lock", timeout=settings.ready_seconds + 30)
+        held = FileLock(settings.folder(FOLDER.name) / "lock", timeout=settings.ready_seconds + 30)
         held.acquire()
     except Timeout:
         raise BrokerError(
             "another `up` or `down` has been at work for too long", "see what it does, and end it"
-        ) from None
-    except OSError as error:
-        raise SettingError(
-            f"{FOLDER} cannot be written: {error.strerror}", "set STREAM_BUILD_DIR to a folder that can"
         ) from None
     try:
         yield

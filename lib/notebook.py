@@ -18,7 +18,7 @@ class QuietKernel(AsyncKernelManager):
     """A kernel whose own last words (asyncio's about a task still pending, say) go to a log, not to the terminal."""
 
     async def start_kernel(self, **options):
-        LOG.parent.mkdir(parents=True, exist_ok=True)
+        settings.folder("logs")
         with open(LOG, "wb") as stderr:
             await super().start_kernel(stderr=stderr, **options)
 

@@ -22,7 +22,7 @@ from kafka.errors import KafkaError
 from lib import topics, tweets
 from lib.deadline import wait_until
 from lib.errors import ProducerError, SettingError
-from lib.settings import settings
+from lib.settings import ROOT, settings
 
 # Measured: with the defaults (a batch of 16 KiB, sent at once) half as many messages a second.
 BATCHING = {"linger_ms": 50, "batch_size": 1024**2, "compression_type": "lz4"}
@@ -30,6 +30,8 @@ SAFETY = {"acks": "all", "enable_idempotence": True, "reconnect_backoff_max_ms":
 
 
 FLUSH_SECONDS = 60
+LOG_BYTES = 100_000  # about 20 minutes of a line a second
+UNACKNOWLEDGED = 100_000  # messages, about 30 MB: kafka-python has no limit of its own for what waits in memory
 
 
 class Acknowledged:
@@ -64,27 +66,34 @@ def send(
     rate: float,
     stop: threading.Event,
     duration: float | None = None,
+    own_log: bool = False,
 ) -> Acknowledged:
     """Send until the messages or the seconds of `duration` run out, or `stop` is set; then wait for what is on its way.
 
-    Message i is due i/rate seconds after the first: after a stall it catches up, and it never drifts. A line a second
-    goes to standard error. Raises ProducerError where a message was not acknowledged.
+    Message i is due i/rate seconds after the first: after a stall it catches up, and it never drifts; where the broker
+    takes nothing, it waits with at most UNACKNOWLEDGED messages in memory. A line a second goes to standard error;
+    where that is a log of its own, it never grows beyond LOG_BYTES. Raises ProducerError where a message was not
+    acknowledged.
     """
     client = KafkaProducer(bootstrap_servers=bootstrap_servers, **BATCHING, **SAFETY)
     tally = Acknowledged()
     next_report = tally.began
     for number, (key, value) in enumerate(messages):
+        while tally.sent - tally.acked >= UNACKNOWLEDGED and not (stop.is_set() or tally.failure):
+            stop.wait(0.01)
         now = time.monotonic()
         if rate and (ahead := tally.began + number / rate - now) > 0:
             stop.wait(ahead)
         if now >= next_report:
             print(f"{datetime.now():%H:%M:%S} {json.dumps(tally.summary())}", file=sys.stderr, flush=True)
+            if own_log and os.fstat(2).st_size > LOG_BYTES:
+                begin_log_anew()
             next_report = now + 1
         if stop.is_set() or tally.failure or (duration is not None and now - tally.began >= duration):
             break
         try:
             client.send(topic, value, key).add_callback(tally.acknowledged).add_errback(tally.failed)
-        except KafkaError as error:  # the buffer is full, because the broker has taken nothing for a minute
+        except KafkaError as error:  # the broker has not told for a minute where the topic is
             tally.failed(error)
             break
         tally.sent += 1
@@ -92,13 +101,21 @@ def send(
         client.flush(timeout=FLUSH_SECONDS)
     except KafkaError as error:
         tally.failed(error)
-    client.close(timeout=0 if tally.failure else None)
+    if tally.failure:  # close() has no way to give up: it would raise for what can no longer be sent
+        client._sender.force_close()
+    client.close()
     if tally.failure or tally.acked < tally.sent:
         raise ProducerError(
             f"{tally.sent - tally.acked} of {tally.sent} messages were not acknowledged: {tally.failure!r}",
             "see whether the broker is up: python -m lib.infra status",
         )
     return tally
+
+
+def begin_log_anew() -> None:
+    """Empty the file behind standard error: a producer that runs for weeks must not fill the disk with its log."""
+    os.ftruncate(2, 0)
+    os.lseek(2, 0, os.SEEK_SET)
 
 
 def main() -> None:
@@ -112,7 +129,8 @@ def main() -> None:
         threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
     names = ("count", "seed", "start", "rate", "late", "duplicates", "malformed")
     messages = tweets.stream(**{name: getattr(options, name) for name in names})
-    tally = send(messages, options.topic, options.bootstrap_servers, options.rate, stop, options.duration)
+    where = (options.topic, options.bootstrap_servers)
+    tally = send(messages, *where, options.rate, stop, options.duration, own_log=options.until_stdin_closes)
     print(json.dumps(tally.summary()), flush=True)
 
 
@@ -145,13 +163,12 @@ class RunningProducer:
 
     def __init__(self, command: list[str], log: Path, options: dict) -> None:
         self.log_file, self.options = log, options
-        log.parent.mkdir(parents=True, exist_ok=True)
         # Its own session, so that Jupyter's interrupt does not reach it; a pipe to its stdin, which ends when the
         # kernel does, so that it does not outlive the notebook.
         with open(log, "wb") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-            )
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, cwd=ROOT
+            )  # in our folder, where `lib` is ours, whatever another folder or package calls so
         self._summary: dict | None = None
 
     def __repr__(self) -> str:
@@ -222,7 +239,7 @@ def start_producer(
     command = [sys.executable, "-m", "lib.producer", "--until-stdin-closes"]
     for name, value in {"topic": topic, "bootstrap_servers": bootstrap_servers, **options}.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
-    log = settings.build_dir / "logs" / f"producer-{topic}-{os.getpid()}.log"
+    log = settings.folder("logs") / f"producer-{topic}-{os.getpid()}.log"
     _started[topic, bootstrap_servers] = RunningProducer(command, log, options)
     return _started[topic, bootstrap_servers]
 

@@ -43,6 +43,7 @@ class Run:
 def run_series(names: list[str], values: dict[str, object], update: bool, console: Console) -> list[Run]:
     """Execute the notebooks in order, each with those of the values that it has as parameters; a line for each."""
     shutil.rmtree(RESULTS, ignore_errors=True)
+    settings.folder(RESULTS.name)
     runs = []
     for name in names:
         path, result, began = notebook.FOLDER / f"{name}.ipynb", RESULTS / f"{name}.ipynb", time.monotonic()

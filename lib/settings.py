@@ -57,6 +57,18 @@ class Settings:
         """The first bootstrap server's port."""
         return int(self.bootstrap_servers.split(",")[0].rpartition(":")[2])
 
+    def folder(self, name: str) -> Path:
+        """The folder build/NAME, made if it is missing; SettingError where it cannot be written."""
+        path = self.build_dir / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if os.access(path, os.W_OK):
+                return path
+            reason = "it is read-only"
+        except OSError as error:
+            reason = error.strerror
+        raise SettingError(f"{path} cannot be written: {reason}", "set STREAM_BUILD_DIR to a folder that can")
+
 
 def from_environment(environment: dict[str, str]) -> Settings:
     """The settings, with what STREAM_… variables override; SettingError for one that cannot be read."""

@@ -28,7 +28,8 @@ LOG = settings.build_dir / "logs" / "spark.log"
 def spark_session(
     name: str = "trending topics", master: str = settings.spark_master, for_hours: bool = False
 ) -> SparkSession:
-    """The running session, or a new one. Raises JavaError, JarError, or QueryError where Spark does not start.
+    """The running session, or a new one. Raises JavaError, JarError, SettingError for a master that is none or
+    a build folder that cannot be written, and QueryError where Spark does not start.
 
     Times are UTC. Its log is build/logs/spark.log; nothing is printed, nothing listens outside 127.0.0.1.
     `for_hours` lets the JVM compile for throughput; without it a lesson's first batch comes a quarter sooner.
@@ -41,7 +42,7 @@ def spark_session(
         raise SettingError(
             f"{master!r} is not a Spark master", "use local[2], or a cluster's address: spark://host:7077"
         )
-    LOG.parent.mkdir(parents=True, exist_ok=True)
+    settings.folder("logs")
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # the UI and the block manager bind to it; they take no option
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -83,15 +84,16 @@ def sql_options() -> dict[str, str]:
 
 def jvm_options(for_hours: bool) -> dict[str, str]:
     """What the driver's JVM needs, which only counts before it starts."""
-    connector = jars("connector")
+    connector, temporary = jars("connector"), settings.folder("tmp").as_posix()
     quick = "" if for_hours else " -XX:TieredStopAtLevel=1"
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": settings.driver_memory,
+        "spark.local.dir": temporary,
         "spark.driver.extraClassPath": os.pathsep.join(map(str, connector)),
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()} "
-        f'"-Dcourse.log={LOG.as_posix()}" -Dcourse.level=WARN -XX:+UseSerialGC{quick}',
+        f'"-Dcourse.log={LOG.as_posix()}" "-Djava.io.tmpdir={temporary}" -Dcourse.level=WARN -XX:+UseSerialGC{quick}',
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": (settings.build_dir / "spark-warehouse").as_uri(),

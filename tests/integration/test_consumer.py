@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,8 +24,8 @@ MISCHIEF = ["--late", 0.01, "--duplicates", 0.02, "--malformed", 0.01]
 
 def send(topic, values, **options):
     with_client = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, max_request_size=4_000_000)
-    for value in values:
-        with_client.send(topic, value, b"key", **options)
+    for number, value in enumerate(values):
+        with_client.send(topic, value, b"key" if number % 2 or value is None else None, **options)
     with_client.flush()
     with_client.close()
 
@@ -61,6 +62,7 @@ def test_a_stream_is_counted_exactly_while_it_arrives(spark, topic, tmp_path, ru
 
 def test_hostile_messages_never_stop_the_query(spark, topic, tmp_path):
     values = [value for value in HOSTILE if value is None or len(value) < 900_000]
+    values += [changed(id="long", text="#x " + "y" * 1_000_000), b"\xff" * 1_000_000]  # the most that a broker takes
     old = [
         changed(id=f"old{n}", created_at=f"{year}-01-01T00:00:00.000Z")
         for n, year in enumerate((1900, 1969, 1970, 1971))
@@ -260,6 +262,17 @@ def test_spark_listens_on_loopback_only(spark):
         if connection.status == psutil.CONN_LISTEN
     ]
     assert len(listening) > 1 and set(listening) == {"127.0.0.1"}
+
+
+def test_the_line_that_help_prints_for_spark_submit_works(spark, topic, tmp_path, run_module):
+    run_module("producer", "--topic", topic, "--count", 3000, "--rate", 0, *MISCHIEF)
+    line = run_module("consumer", "--help").stdout.strip().splitlines()[-1].strip()
+    assert line.startswith("spark-submit --jars ")
+    command = [*line.replace("DIR", str(tmp_path / "out")).split(), "--topic", topic, "--available-now"]
+    here = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    run = subprocess.run(command, capture_output=True, text=True, env=os.environ | here, timeout=300, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert judge(spark, topic, tmp_path / "out").totals()["received"] == 3000
 
 
 def test_a_wrong_master_is_said(run_module):

@@ -3,14 +3,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import defaultdict
 
+import psutil
 import pytest
 
-from lib import topics, tweets
+from lib import producer, topics, tweets
 from lib.deadline import wait_until
 from lib.errors import ProducerError
-from lib.producer import start_producer
+from lib.producer import RunningProducer, start_producer
+from lib.settings import settings
 from tests.conftest import gone
 
 START = "2026-01-01T12:00:00Z"
@@ -75,9 +78,9 @@ def test_in_the_background_it_returns_at_once_and_is_started_once(topic):
 
 
 def test_a_failure_is_told_with_the_log(broker):
-    producer = start_producer("no-such-topic", count=10)
+    running = start_producer("no-such-topic", count=10)
     with pytest.raises(ProducerError, match="topic no-such-topic is not there"):
-        producer.wait(seconds=30)
+        running.wait(seconds=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -97,6 +100,46 @@ def test_an_interrupt_of_the_kernel_does_not_reach_it(topic):
         assert os.getpgid(producer.process.pid) != os.getpgid(0), "Jupyter interrupts the kernel's process group"
     finally:
         producer.stop()
+
+
+def test_its_log_is_bounded(topic):
+    code = (
+        "from lib import producer; producer.LOG_BYTES = 150; import sys; sys.argv[1:] = "
+        f"['--topic', {topic!r}, '--rate', '100', '--until-stdin-closes']; producer.main()"
+    )
+    running = RunningProducer([sys.executable, "-c", code], settings.folder("logs") / "bounded.log", {})
+    try:
+        wait_until(lambda: running.progress().get("seconds", 0) > 5, seconds=30)
+        assert running.log_file.stat().st_size < 250, "six lines would be more"
+    finally:
+        running.stop()
+
+
+def test_a_broker_that_stands_still_is_a_failure_and_fills_no_memory(broker, topic, monkeypatch):
+    monkeypatch.setattr(producer, "UNACKNOWLEDGED", 1000)
+    quick = {"request_timeout_ms": 3000, "delivery_timeout_ms": 4000}
+    monkeypatch.setattr(producer, "SAFETY", producer.SAFETY | quick)
+    monkeypatch.setattr(producer, "FLUSH_SECONDS", 5)
+    process = psutil.Process(broker.pid)
+
+    def messages():
+        for number, message in enumerate(tweets.stream(100_000)):
+            if number == 500:
+                process.suspend()
+            yield message
+
+    try:
+        with pytest.raises(ProducerError, match=r"\d+ of 1\d\d\d messages were not acknowledged: .*[Tt]ime"):
+            producer.send(messages(), topic, settings.bootstrap_servers, 0, threading.Event())
+    finally:
+        process.resume()
+
+
+def test_another_package_called_lib_is_not_taken(topic, tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "producer.py").write_text("raise SystemExit('the wrong lib')")
+    monkeypatch.chdir(tmp_path)
+    assert start_producer(topic, count=10, rate=0).wait(seconds=30)["acked"] == 10
 
 
 def test_options_out_of_range_are_said_before_anything_is_sent(run_module):
