@@ -1,24 +1,28 @@
 """`make run`: the master notebook, executed by papermill, among other people's messages."""
 
 import re
+import subprocess
+import sys
 
 import nbformat
 import psutil
 
 from lib import topics
-from lib.producer import start_producer
 from lib.settings import settings
 
 
-def test_the_main_job_verifies_its_own_tweets_among_those_of_others(broker, run_module):
+def test_two_notebooks_at_once_verify_each_its_own_tweets_among_those_of_others(broker, run_module):
+    """The main job beside a second execution of the same notebook, on one broker and one topic."""
     topics.create(settings.topic)
     run_module("producer", "--count", 3000, "--rate", 0, "--malformed", 0.1, "--seed", 3)
     before = {p.pid for p in psutil.process_iter()}
-    others = start_producer(settings.topic, rate=20, seed=4, malformed=0.1)
-    try:
-        run = run_module("main_job", timeout=240)
-    finally:
-        others.stop()
+    second = [sys.executable, "-m", "lib.series", "00_master", "-p", "TWEETS", "5000", "-p", "SEED", "4"]
+    with subprocess.Popen(second, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as other:
+        run = run_module("main_job", timeout=300)
+        shown = other.communicate(timeout=300)[0]
+    assert other.returncode == 0 and "1 passed, 0 failed" in shown, shown
+    executed = (settings.build_dir / "notebooks" / "00_master.ipynb").read_text()
+    assert re.search(r"verified: 5000 tweets sent, \d+ counted, 100 duplicates, \d+ late, 50 malformed", executed)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stderr == "", "nothing but the job's own words is printed"
 

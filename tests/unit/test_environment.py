@@ -153,3 +153,15 @@ def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_pa
     broken.unlink()
     alone = subprocess.run([sys.executable, "-c", fetch], capture_output=True, text=True, env=environment | offline)
     assert alone.returncode == 1 and "could not be fetched" in alone.stderr and "python -m lib.jars" in alone.stderr
+
+
+def test_another_package_called_lib_is_not_in_the_way_or_is_named(tmp_path):
+    """An editable install finds our modules within another package `lib`, unless that has one of the same name."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__init__.py").write_text("")
+    command = [sys.executable, "-c", "from lib.tweets import stream; print(next(iter(stream())))"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "created_at" in found.stdout, found.stderr
+    (tmp_path / "lib" / "tweets.py").write_text("")
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+    assert f"cannot import name 'stream' from 'lib.tweets' ({tmp_path / 'lib' / 'tweets.py'})" in said
