@@ -114,7 +114,7 @@ def check_disk() -> Finding:
     needed = topic + 512  # checkpoints, results, logs
     folder = next(path for path in (settings.build_dir, *settings.build_dir.parents) if path.exists())
     free = shutil.disk_usage(folder).free // 1024**2
-    if not os.access(folder, os.W_OK):
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         return Finding("missing", f"{folder} cannot be written", "set STREAM_BUILD_DIR to a folder that can")
     if free >= needed:
         return Finding("good", f"{free:,} MB free for {settings.build_dir.name}/, {needed:,} MB needed")

@@ -143,10 +143,10 @@ def test_too_little(run_module, check, setting, value, remedy):
     missing(run_module("doctor", environment=NOWHERE | {f"STREAM_{setting}": value}), check, "may take", remedy)
 
 
-def test_a_folder_that_cannot_be_used_is_no_crash(run_module, tmp_path):
+def test_a_folder_that_cannot_be_used(run_module, tmp_path):
     (tmp_path / "file").write_text("")
     run = run_module("doctor", environment=NOWHERE | {"STREAM_BUILD_DIR": str(tmp_path / "file" / "build")})
-    assert "disk" in line(run, "disk")
+    missing(run, "disk", "file cannot be written", "STREAM_BUILD_DIR")
 
 
 def test_a_port_that_something_else_has(run_module):
