@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-.PHONY: help install run test notebooks lab up down clean lock lint
+.PHONY: help install run test notebooks lab up down doctor clean lock lint
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ up: $(STAMP)  ## start the broker (or attach to the one that answers)
 
 down: $(STAMP)  ## stop the broker that `make up` started; its data stays
 	@$(BIN)/python -m lib.infra down
+
+doctor: $(STAMP)  ## what this machine has and lacks for the course, with a remedy each
+	@$(BIN)/python -m lib.doctor
 
 clean:  ## stop the broker and remove build/, all that the course has made
 	@if [ -e build/broker/state.json ]; then $(BIN)/python -m lib.infra down; fi

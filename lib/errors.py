@@ -5,6 +5,7 @@ CourseError
 ├── JavaError        no Java, or one that Spark and Kafka do not run on
 ├── JarError         a jar that cannot be fetched, or is not the one that was locked
 ├── BrokerError      no broker, a port that is taken, a broker that does not get ready
+├── DockerError      no Docker client or engine, too little memory for it, an image that cannot be pulled
 ├── TopicError       a topic that is not there, or is not as asked for
 ├── ProducerError    tweets that were not acknowledged, a producer that died
 ├── QueryError       a streaming query that failed or fell behind its deadline
@@ -39,6 +40,9 @@ class JarError(CourseError): ...
 
 
 class BrokerError(CourseError): ...
+
+
+class DockerError(CourseError): ...
 
 
 class TopicError(CourseError): ...

@@ -1,7 +1,7 @@
 """Around the topic: the broker, up and down, in Docker's words.
 
-`python -m lib.infra up|status|down [--mode embedded|external] [--volumes]`. Whatever the mode, `up` attaches to a
-broker that already answers; only a broker that `up` started is stopped by `down`.
+`python -m lib.infra up|status|down [--mode embedded|docker|external] [--volumes]`. Whatever the mode, `up` attaches to
+a broker that already answers; only a broker that `up` started is stopped by `down`.
 """
 
 import argparse
@@ -12,19 +12,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
 from filelock import FileLock, Timeout
 
-from lib import embedded_kafka, topics
+from lib import docker_stack, embedded_kafka, ports, topics
 from lib.deadline import wait_until
-from lib.errors import BrokerError, SettingError
+from lib.errors import BrokerError, DockerError, SettingError
 from lib.jars import jars
 from lib.java import find_java
 from lib.settings import settings
 
-MODES = ("embedded", "external")
+MODES = ("embedded", "docker", "external")
 FOLDER = settings.build_dir / "broker"
 STATE = FOLDER / "state.json"
 
@@ -41,16 +42,27 @@ class Broker:
 
     def __str__(self) -> str:
         how = f"started in {self.seconds:.1f} s" if self.started else "was up already"
-        owner = f", process {self.pid}" if self.pid else ", not ours"
+        owner = f", process {self.pid}" if self.pid else ", containers" if self.mode == "docker" else ", not ours"
         return f"broker at {self.bootstrap_servers}: {how} ({self.mode}{owner})"
 
 
 @dataclass(frozen=True)
 class State:
-    """What `up` remembers of the process it started, so that others can attach to it and `down` can end it."""
+    """What `up` remembers of what it started, a process or containers, so that others can attach and `down` end it."""
 
-    pid: int
+    pid: int | None
     bootstrap_servers: str
+    compose_file: str | None = None
+
+    @property
+    def mode(self) -> str:
+        return "docker" if self.compose_file else "embedded"
+
+    def lives(self) -> bool:
+        """Whether it is still there. DockerError where only Docker could tell, and does not answer."""
+        if self.compose_file:
+            return bool(docker_stack.containers(Path(self.compose_file)))
+        return self.process() is not None
 
     def process(self) -> psutil.Process | None:
         """The process, if it still is the one that was started (process ids are used again)."""
@@ -66,39 +78,67 @@ class State:
 def up(mode: str = settings.mode) -> Broker:
     """A broker that is ready, which means that it answers metadata requests: attached to, or else started.
 
-    Two calls at the same moment give one broker. Raises SettingError, BrokerError, JavaError or JarError.
+    Two calls at the same moment give one broker. Raises SettingError, BrokerError, JavaError, JarError or DockerError.
     """
     if mode not in MODES:
         raise SettingError(f"there is no mode {mode!r}", f"use one of: {', '.join(MODES)}")
     began = time.monotonic()
     if mode == "embedded" and not topics.answers():
         find_java(), jars("broker")  # may take minutes the first time: not while others wait for the lock
+    if mode == "docker" and not topics.answers():
+        docker_stack.prepare(settings)
     with lock():
-        ours = ours_running()
         if topics.answers():
-            return Broker(settings.bootstrap_servers, "embedded" if ours else "external", False, ours and ours.pid, 0)
+            return attached()
         if mode == "external":
             topics.require_broker()
-        if ours and state().bootstrap_servers != settings.bootstrap_servers:
+        ours = ours_running()
+        if ours and (ours.bootstrap_servers, ours.mode) != (settings.bootstrap_servers, mode):
             raise BrokerError(
-                f"our broker runs at {state().bootstrap_servers} on the same data, not at {settings.bootstrap_servers}",
+                f"our broker runs at {ours.bootstrap_servers} ({ours.mode}), "
+                f"not at {settings.bootstrap_servers} ({mode})",
                 "use it there, or stop it first: make down (or: python -m lib.infra down)",
             )
-        if ours and not comes_up(ours) and not alive(ours):  # it was ending, not starting
-            ours = None
+        if ours and mode == "embedded" and not comes_up(ours.process()) and not alive(ours.process()):
+            ours = None  # it was ending, not starting
         started_here = ours is None
-        if started_here:
-            refuse_taken_port()
-            pid = embedded_kafka.start(settings, FOLDER)
-            started = State(pid, settings.bootstrap_servers)
-            draft = STATE.with_suffix(".draft")
-            draft.write_text(json.dumps(asdict(started)))
-            draft.replace(STATE)
-            ours = started.process()
-            comes_up(ours)
-        if not topics.answers():
-            give_up(ours)
-        return Broker(settings.bootstrap_servers, "embedded", started_here, ours.pid, time.monotonic() - began)
+        if mode == "docker":
+            ours = ours or remember(State(None, settings.bootstrap_servers, str(docker_stack.compose_file(settings))))
+            start_containers(ours)
+        else:
+            if started_here:
+                refuse_taken_port()
+                ours = remember(State(embedded_kafka.start(settings, FOLDER), settings.bootstrap_servers))
+                comes_up(ours.process())
+            if not topics.answers():
+                give_up(ours.process())
+        return Broker(settings.bootstrap_servers, ours.mode, started_here, ours.pid, time.monotonic() - began)
+
+
+def attached() -> Broker:
+    """The broker that answers: ours, if it is the one that an earlier `up` started, else somebody's."""
+    with suppress(DockerError):  # containers of ours do not answer where Docker does not
+        ours = ours_running()
+        if ours and ours.bootstrap_servers == settings.bootstrap_servers:
+            return Broker(settings.bootstrap_servers, ours.mode, False, ours.pid, 0)
+    return Broker(settings.bootstrap_servers, "external", False, None, 0)
+
+
+def start_containers(ours: State) -> None:
+    """Start the stack, or what of it has stopped; after a failure nothing of it is left to remember."""
+    try:
+        docker_stack.start(settings, Path(ours.compose_file), FOLDER)
+    except (BrokerError, DockerError):
+        STATE.unlink(missing_ok=True)
+        raise
+
+
+def remember(started: State) -> State:
+    """Write the state file, in one step: nobody reads half of one."""
+    draft = STATE.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(started)))
+    draft.replace(STATE)
+    return started
 
 
 def alive(process: psutil.Process | None) -> bool:
@@ -127,35 +167,36 @@ def refuse_taken_port() -> None:
     if not topics.port_is_open():
         return
     raise BrokerError(
-        f"port {settings.port} is taken by {port_owner(settings.port)}, which does not answer as a Kafka broker",
+        f"port {settings.port} is taken by {ports.owner(settings.port)}, which does not answer as a Kafka broker",
         f"end that program, or choose another port: STREAM_BOOTSTRAP_SERVERS=localhost:{settings.port + 100}",
     )
 
 
-def port_owner(port: int) -> str:
-    """The program that listens at a port, as far as the system tells."""
-    try:
-        pids = [c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
-        return f"{psutil.Process(pids[0]).name()} (process {pids[0]})"
-    except (psutil.Error, IndexError, TypeError):
-        return "another program"
-
-
-def down(volumes: bool = False) -> str:
+def down(volumes: bool = False, mode: str = settings.mode) -> str:
     """Stop the broker that `up` started, and with `volumes` remove its data; what was done, in a sentence.
 
-    A broker that was attached to is never stopped. Safe to call twice.
+    Where none was running, `mode` says whose data. A broker that was attached to is never stopped. Safe to call twice.
+    Raises DockerError where containers are to be removed, and Docker does not answer.
     """
     with lock():
         ours = ours_running()
-        stop(ours)
-        done = f"broker stopped (process {ours.pid})" if ours else "no broker of ours was running"
+        in_docker = (ours.mode if ours else mode) == "docker"
+        if ours and in_docker:
+            names = docker_stack.stop(Path(ours.compose_file), volumes)
+            STATE.unlink(missing_ok=True)
+            done = f"containers stopped and removed ({names})"
+        else:
+            stop(ours and ours.process())
+            done = f"broker stopped (process {ours.pid})" if ours else "no broker of ours was running"
         if not ours and topics.answers():
             done += f"; the one that answers at {settings.bootstrap_servers} was not started here and stays"
-        if volumes:
+            if volumes and in_docker:  # which may be this stack, started by hand
+                return done + ", with its data"
+        if volumes and in_docker and not ours:
+            docker_stack.stop(docker_stack.compose_file(settings), volumes)
+        elif volumes and not in_docker:
             shutil.rmtree(FOLDER / "data", ignore_errors=True)
-            done += "; its data is removed"
-        return done
+        return done + ("; its data is removed" if volumes else "")
 
 
 def stop(process: psutil.Process | None) -> None:
@@ -171,21 +212,27 @@ def stop(process: psutil.Process | None) -> None:
 
 
 def status(mode: str = settings.mode) -> tuple[bool, str]:
-    """Whether a broker answers, and a sentence about it."""
-    if not topics.answers():
-        return False, f"no broker answers at {settings.bootstrap_servers}; start one: python -m lib.infra up"
-    ours = ours_running()
-    broker = Broker(settings.bootstrap_servers, "embedded" if ours else "external", False, ours and ours.pid, 0)
-    return True, f"{broker}; topics: {', '.join(topics.names()) or 'none'}"
+    """Whether a broker answers, and a sentence about it; in mode docker also about the containers."""
+    answered, containers = topics.answers(), ""
+    if mode == "docker":
+        try:
+            found = docker_stack.containers(docker_stack.compose_file(settings))
+            containers = f"; containers: {', '.join(map(str, found)) or 'none'}"
+        except DockerError as error:
+            containers = f"; {error.what}"
+    if answered:
+        return True, f"{attached()}; topics: {', '.join(topics.names()) or 'none'}{containers}"
+    up = "python -m lib.infra up" + (f" --mode {mode}" if mode != settings.mode else "")
+    return False, f"no broker answers at {settings.bootstrap_servers}{containers}; start one: {up}"
 
 
-def ours_running() -> psutil.Process | None:
-    """The broker process that an earlier `up` started, if it lives; else its state file is removed."""
+def ours_running() -> State | None:
+    """What an earlier `up` started, if it lives; else its state file is removed. DockerError as in `State.lives`."""
     known = state()
-    process = known.process() if known else None
-    if process is None:
-        STATE.unlink(missing_ok=True)
-    return process
+    if known and known.lives():
+        return known
+    STATE.unlink(missing_ok=True)
+    return None
 
 
 def state() -> State | None:
@@ -224,7 +271,7 @@ def main() -> int:
     if options.command == "up":
         print(up(options.mode))
     elif options.command == "down":
-        print(down(options.volumes))
+        print(down(options.volumes, options.mode))
     else:
         answered, sentence = status(options.mode)
         print(sentence)

@@ -67,6 +67,17 @@ def paths(name: str) -> list[Path]:
     ]
 
 
+def wrong(name: str) -> list[Path]:
+    """The jars of a lock that are missing from the cache or have another SHA-256. Fetches nothing."""
+    from jgo.env import LockFile
+    from jgo.maven import MavenContext
+
+    context = MavenContext()
+    return [
+        p for d, p in zip(LockFile.load(LOCKS[name]).dependencies, paths(name), strict=True) if is_wrong(d, context)
+    ]
+
+
 def is_wrong(dependency, context) -> bool:
     """Whether the jar of this locked dependency is missing from the cache or has another SHA-256."""
     from jgo.env import LockFile

@@ -24,6 +24,7 @@ class Settings:
     topic: str = "tweets_topic"
     partitions: int = 2
     mode: str = "embedded"  # embedded, docker or external
+    compose_file: Path = Path("docker/docker-compose.yml")  # for docker; in the project's folder
     broker_heap_mb: int = 256
     retention_hours: int = 24
     retention_mb: int = 512  # of each partition

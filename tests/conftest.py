@@ -27,8 +27,20 @@ os.environ["STREAM_BOOTSTRAP_SERVERS"] = f"localhost:{free_port()}"
 import psutil  # noqa: E402
 import pytest  # noqa: E402
 
-from lib import infra, topics  # noqa: E402
+from lib import docker_stack, infra, topics  # noqa: E402
+from lib.errors import DockerError  # noqa: E402
 from lib.spark_session import spark_session  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked `docker` are skipped where no engine answers, with what Docker says as the reason."""
+    marked = [item for item in items if item.get_closest_marker("docker")]
+    try:
+        if marked:
+            docker_stack.engine()
+    except DockerError as error:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=error.what))
 
 
 @pytest.fixture(scope="session", autouse=True)
