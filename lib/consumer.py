@@ -237,12 +237,12 @@ def start(
     lock = claim(checkpoint, output, question, topic, bootstrap_servers)
     queries = []
     try:
+        spark.streams.addListener(tally)
         counts = trends.trending(messages, window, slide, watermark)
         malformed = messages.transform(trends.parse).transform(trends.keep_malformed)
         if done := read_offset_log(checkpoint):  # started again: what was counted before is there already
             tally.offsets = done[-1].ends
             tally.add_windows(trends.largest_on_record(spark.read.parquet(str(output / "trends"))))
-        spark.streams.addListener(tally)
         queries.append(started(name, counts, checkpoint, write_windows))
         queries.append(started(f"malformed, to {output}", malformed, checkpoint / "malformed", write_malformed))
     except Exception as error:
