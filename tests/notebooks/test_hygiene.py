@@ -56,9 +56,12 @@ def test_its_headings_tell_what_the_reader_will_do_and_has_done(notebook):
 
 
 def test_it_is_small(notebook, code):
-    lines = [len(cell.source.splitlines()) for cell in code]
-    assert 20 <= len(read(notebook).cells) <= 48
-    assert max(lines) <= 12 and median(lines) <= 5
+    """Blank lines do not count, and neither does the import cell, which is a list of names."""
+    lines = [
+        sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code if "import " not in cell.source
+    ]
+    assert 20 <= len(read(notebook).cells) <= 50
+    assert max(lines) <= 12 and median(lines) <= 7
     assert notebook.stat().st_size <= 300_000
 
 
