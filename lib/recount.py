@@ -25,10 +25,12 @@ VERDICTS = ("counted", "duplicates", "late", "malformed")
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch as the offset log has it: it ends before these offsets, and began with this watermark (ms)."""
+    """A micro-batch as the offset log has it: it ends before these offsets, and began with this watermark (ms), at
+    `begun` (ms), when Spark had fixed the offsets."""
 
     ends: dict[int, int]
     watermark: int
+    begun: int = 0
 
 
 @dataclass
@@ -160,6 +162,7 @@ def read_offset_log(checkpoint: Path) -> list[Batch]:
         return batches
     for number in sorted(int(path.name) for path in (checkpoint / "commits").iterdir() if path.name.isdigit()):
         _, metadata, source, *_ = (checkpoint / "offsets" / str(number)).read_text().splitlines()
-        (ends,) = json.loads(source).values()
-        batches.append(Batch({int(p): end for p, end in ends.items()}, json.loads(metadata)["batchWatermarkMs"]))
+        metadata, (ends,) = json.loads(metadata), json.loads(source).values()
+        ends = {int(partition): end for partition, end in ends.items()}
+        batches.append(Batch(ends, metadata["batchWatermarkMs"], metadata["batchTimestampMs"]))
     return batches

@@ -165,5 +165,5 @@ def ranking(counts: pd.DataFrame, newest: pd.Timestamp, top: int, slide: pd.Time
 
 def to_dict(counts: pd.DataFrame) -> dict[tuple[int, str], int]:
     """{(window start in ms since 1970, hashtag): tweets} of (window_start, window_end, hashtag, tweets)."""
-    starts = counts["window_start"].astype("datetime64[ms]").astype("int64")
+    starts = counts["window_start"].to_numpy("datetime64[ms]").astype("int64")
     return dict(zip(zip(starts, counts["hashtag"], strict=True), counts["tweets"], strict=True))
