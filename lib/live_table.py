@@ -89,8 +89,8 @@ def trend_line(counts: list[int]) -> str:
 class LiveTable:
     """A table that refreshes itself every `refresh_seconds`; the cell that shows it returns at once.
 
-    Its buttons: *Pause* lets the table stand still while the query goes on, *Resume* moves it again, *Stop* ends
-    the query.
+    Its buttons, which answer while other cells run: *Pause* lets the table stand still while the query goes on,
+    *Resume* moves it again, *Stop* ends the query.
     """
 
     def __init__(self, consumer: Consumer, refresh_seconds: float = settings.refresh_seconds) -> None:
@@ -104,6 +104,10 @@ class LiveTable:
         self.resume.on_click(lambda _: self._pause(False))
         self.end.on_click(lambda _: self._end())
         self.resume.disabled = True
+        for button in (self.pause, self.resume, self.end):
+            # JupyterLab sends a click to a thread of the kernel's own, a subshell, so that it need not wait for the
+            # cell that runs. ipykernel 7.4 sends it back to the cells' thread, where the button was made: undone here.
+            button.comm._reply_subshell_for = lambda _, subshell: subshell
         self._paused, self._wake, self._over = False, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._refresh, daemon=True, name="live table")
 
