@@ -205,7 +205,8 @@ class Notebook:
         """The whole page and the table, to build/screenshots."""
         self.table.evaluate("table => table.scrollIntoView({block: 'center'})")
         self.page.screenshot(path=self.lab.screenshots() / f"{name}_page.png")
-        self.table.screenshot(path=self.lab.screenshots() / f"{name}.png")
+        # Its frame, because the table itself is replaced at each refresh.
+        self.page.locator(".widget-html").last.screenshot(path=self.lab.screenshots() / f"{name}.png")
 
     def close(self) -> None:
         for session in self.lab.request("api/sessions"):

@@ -116,7 +116,7 @@ def test_hostile_hashtags_in_the_live_table(hostile):
 
 def test_hostile_texts_as_pandas_and_as_a_table_show_them(hostile, lab):
     page = hostile.page
-    hostile.shows(hostile.run(AS_DATAFRAME), "passwd")
+    hostile.shows(hostile.run(AS_DATAFRAME).locator("table.dataframe"), "passwd")
     assert cells_of(page, "table.dataframe td") >= set(HOSTILE)
     printed = page.locator("[data-mime-type='application/vnd.jupyter.stdout']").last.text_content()
     assert all(text in printed for text in HOSTILE)
@@ -159,4 +159,5 @@ def test_a_failed_query_says_so_in_place(hostile):
     send(["one more #tweet"])
     hostile.shows(hostile.table, "failed", seconds=60)
     hostile.shows(hostile.table.locator(".advice.error"), "the streaming query failed")
+    hostile.shows(hostile.table.locator(".advice.error"), "Parent path is not a directory")
     hostile.screenshot("live_table_failed")

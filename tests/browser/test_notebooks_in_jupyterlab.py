@@ -58,6 +58,7 @@ def test_the_table_changes_every_five_seconds_and_other_cells_run_meanwhile(less
 
 def test_pause_holds_the_table_and_resume_moves_it(lesson):
     lesson.press("Pause", answer="Resume")
+    lesson.page.locator(".paused .trending").wait_for()
     with pytest.raises(NothingHappened):
         lesson.wait_for_changes(1, seconds=2.5 * EVERY)
     lesson.press("Resume")
