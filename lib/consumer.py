@@ -9,6 +9,7 @@ answer.
 
 import argparse
 import json
+import re
 import signal
 import threading
 import time
@@ -137,7 +138,7 @@ class Consumer:
                 if words in error:
                     return QueryError(f"the streaming query failed: {first_line_with(words, error)}", remedy)
             return QueryError(
-                f"the streaming query failed: {first_line_with('', error)}",
+                f"the streaming query failed: {cause(error)}",
                 f"see {settings.build_dir / 'logs' / 'spark.log'}; started again, it goes on where it was",
             )
         return None
@@ -157,6 +158,13 @@ def duration(name: str, text: str) -> pd.Timedelta:
     except ValueError:
         pass
     raise SettingError(f"{name} {text!r} is not a duration", "give one like '30 seconds' or '1 minute'")
+
+
+def cause(text: str) -> str:
+    """What Spark's message says first; where a batch of ours raised an error, that error and not its traceback."""
+    about_it = re.compile(r"\s|$|Traceback|.*Python Proxy|.*An error occurred while calling")
+    lines = [line.removeprefix(": ") for line in text.splitlines() if not about_it.match(line)]
+    return first_line_with("", "\n".join(lines) or text)
 
 
 def first_line_with(words: str, text: str) -> str:

@@ -12,6 +12,7 @@ from lib.settings import settings
 from lib.status import Status, look
 
 # JupyterLab's own colours where there are any, so that the table fits its light and its dark theme.
+# `.trending` twice, where JupyterLab's own rules for the tables of an output would be stronger.
 STYLE = """<style>
 .trending { container-type: inline-size; max-width: 720px; font-size: 14px; color: var(--jp-ui-font-color1, inherit); }
 .trending .status { padding: 2px 8px; color: var(--jp-ui-font-color2, inherit); font-variant-numeric: tabular-nums; }
@@ -20,13 +21,16 @@ STYLE = """<style>
 .trending .stopped { background: #8a8f98; } .trending .failed { background: #d1495b; }
 .trending .advice { margin: 4px 8px; padding: 6px 10px; border-left: 4px solid #d9a406; }
 .trending .advice.error { border-color: #d1495b; }
-.trending table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: 0; }
+.trending.trending table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: 0; font-size: 14px; }
 .trending table caption { caption-side: top; text-align: left; padding: 2px 8px;
   color: var(--jp-ui-font-color2, inherit); }
-.trending table th, .trending table td { height: 26px; padding: 2px 8px; text-align: left; overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; line-height: 1.3;
+.trending.trending table th, .trending.trending table td { height: 26px; padding: 2px 8px; text-align: left;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; line-height: 1.3;
   border-bottom: 1px solid var(--jp-border-color2, #ccc); }
-.trending table .n { text-align: right; }
+.trending.trending table .n { text-align: right; }
+.trending.trending tbody tr { background: none; }
+.trending tbody td:nth-child(2) { unicode-bidi: plaintext; }
+.paused .trending { opacity: 0.6; } .paused .trending .status::before { content: "paused · it was: "; }
 .trending col.rank { width: 2.4em; } .trending col.tweets { width: 5em; } .trending col.change { width: 5em; }
 .trending col.trend { width: 108px; }
 .trending .bar { display: inline-block; height: 10px; background: #1f9acb; border-radius: 2px; margin-right: 6px; }
@@ -89,8 +93,8 @@ def trend_line(counts: list[int]) -> str:
 class LiveTable:
     """A table that refreshes itself every `refresh_seconds`; the cell that shows it returns at once.
 
-    Its buttons: *Pause* lets the table stand still while the query goes on, *Resume* moves it again, *Stop* ends
-    the query.
+    Its buttons, which answer while other cells run: *Pause* lets the table stand still while the query goes on,
+    *Resume* moves it again, *Stop* ends the query.
     """
 
     def __init__(self, consumer: Consumer, refresh_seconds: float = settings.refresh_seconds) -> None:
@@ -104,6 +108,10 @@ class LiveTable:
         self.resume.on_click(lambda _: self._pause(False))
         self.end.on_click(lambda _: self._end())
         self.resume.disabled = True
+        for button in (self.pause, self.resume, self.end):
+            # JupyterLab sends a click to a thread of the kernel's own, a subshell, so that it need not wait for the
+            # cell that runs. ipykernel 7.4 sends it back to the cells' thread, where the button was made: undone here.
+            button.comm._reply_subshell_for = lambda _, subshell: subshell
         self._paused, self._wake, self._over = False, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._refresh, daemon=True, name="live table")
 
@@ -130,13 +138,15 @@ class LiveTable:
         while not self._over.is_set():
             self._wake.wait(self.refresh_seconds)
             self._wake.clear()
-            if not self._paused:
+            active = self.consumer.active  # asked first, so that the last table shows the end, even a paused one's
+            if not self._paused or not active:
                 self.table.value = self.html()
-            if not self.consumer.active:
+            if not active:
                 self._finish()
 
     def _pause(self, paused: bool) -> None:
         self._paused, self.pause.disabled, self.resume.disabled = paused, paused, not paused
+        (self.table.add_class if paused else self.table.remove_class)("paused")
         self._wake.set()
 
     def _end(self) -> None:
@@ -150,5 +160,6 @@ class LiveTable:
     def _finish(self) -> None:
         self._over.set()
         self._wake.set()
+        self.table.remove_class("paused")
         for button in (self.pause, self.resume, self.end):
             button.disabled = True

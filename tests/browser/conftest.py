@@ -1,0 +1,215 @@
+"""A real JupyterLab on copies of the notebooks, and a Chromium that looks at it. Everything of theirs is temporary."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from itertools import count
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from lib.deadline import wait_until
+from lib.settings import ROOT
+from tests.conftest import FOLDER, free_port
+
+SCREENSHOTS = ROOT / "build" / "screenshots"
+TOKEN = "only-for-the-tests"
+CHROMIUM_OPTIONS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--no-first-run"
+)
+# What the page itself remembers: every new state of the live table's rows with its time, and whether a script ran.
+WATCH = """() => {
+    window.seen = [];
+    const look = () => {
+        const rows = document.querySelector('.widget-html .trending tbody')?.textContent;
+        if (rows && rows !== window.seen.at(-1)?.rows) window.seen.push({at: performance.now() / 1000, rows});
+    };
+    look();
+    new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+ADD_AND_RUN = """async code => {
+    const {shell, commands} = window.jupyterapp, cells = shell.currentWidget.content;
+    cells.activeCellIndex = cells.widgets.length - 1;
+    await commands.execute('notebook:insert-cell-below');
+    cells.activeCell.model.sharedModel.setSource(code);
+    commands.execute('notebook:run-cell');
+    return cells.activeCellIndex;
+}"""
+
+
+@pytest.fixture(scope="package")
+def browser():
+    """Chromium; without one, the tests are skipped."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS.split())
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
+def lab(browser, broker):
+    """A JupyterLab on a copy of notebooks/, so that what it saves never touches the committed ones."""
+    started = Lab(browser, FOLDER / "lab")
+    yield started
+    started.stop()
+
+
+class Lab:
+    """JupyterLab as a child process, at a free port of 127.0.0.1."""
+
+    def __init__(self, browser, folder: Path) -> None:
+        self.browser, self.folder, self.notebooks = browser, folder, folder / "notebooks"
+        shutil.copytree(ROOT / "notebooks", self.notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        self.set("notification", {"fetchNews": "false", "checkForUpdates": False})
+        places = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
+        own = {place: str(folder / place.lower()) for place in (*places, "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._numbers = count()
+        with open(folder / "lab.log", "wb") as log:
+            self.process = psutil.Popen(
+                [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+                 f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}",
+                 f"--ServerApp.root_dir={self.notebooks}", "--LabApp.expose_app_in_browser=True"],
+                env=os.environ | own, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        try:
+            wait_until(self._answers, 60)
+        except TimeoutError:
+            self.stop()
+            raise RuntimeError("JupyterLab does not answer:\n" + (folder / "lab.log").read_text()[-3000:]) from None
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.request("api/status"))
+        except OSError:
+            return False
+
+    def request(self, path: str, method: str = "GET"):
+        """What JupyterLab's own interface answers, read from JSON."""
+        headers = {"Authorization": f"token {TOKEN}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/{path}", None, headers, method=method)) as got:
+            return json.loads(got.read() or "null")
+
+    def set(self, plugin: str, values: dict) -> None:
+        """A JupyterLab setting, in the file that its settings editor would write."""
+        file = self.folder / "jupyterlab_settings_dir/@jupyterlab/apputils-extension" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+
+    def write(self, name: str, cells: list) -> None:
+        """A notebook of these cells' sources, beside the course's own."""
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells], metadata=kernel)
+        nbformat.write(book, self.notebooks / name)
+
+    def open(self, name: str) -> "Notebook":
+        return Notebook(self, self.page(), name, f"{self.url}/lab/workspaces/w{next(self._numbers)}/tree/{name}")
+
+    def page(self) -> Page:
+        """A new page that reaches nothing outside this machine, and notes dialogs."""
+        page = self.browser.new_page(viewport={"width": 1100, "height": 900})
+        page.route(lambda url: not url.startswith((self.url, "file:", "data:", "blob:")), lambda route: route.abort())
+        page.dialogs = []
+        page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
+        return page
+
+    def screenshots(self) -> Path:
+        """The folder for pictures: not the tests' own, which goes away with them."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        return SCREENSHOTS
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except psutil.TimeoutExpired:
+            self.process.kill()
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab, and the page that it is on."""
+
+    def __init__(self, lab: Lab, page: Page, name: str, url: str) -> None:
+        self.lab, self.page, self.name, self.url = lab, page, name, url
+        page.goto(f"{url}?token={TOKEN}")
+        self._wait_until_open()
+
+    def _wait_until_open(self) -> None:
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000)
+        self.page.wait_for_function("!document.querySelector('#jupyterlab-splash')")
+        self.page.evaluate("jupyterapp.shell.collapseLeft()")
+        self.page.evaluate(WATCH)
+
+    def reload(self) -> None:
+        """Save, and load the page anew, as after a change of theme."""
+        self.save()
+        self.page.goto(self.url)
+        self._wait_until_open()
+
+    def save(self) -> None:
+        self.menu("File", "Save Notebook")
+        self.page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+
+    def menu(self, menu: str, item: str) -> None:
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
+        self.page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
+
+    def run(self, code: str) -> Locator:
+        """Add a cell at the end and run it; its output."""
+        index = self.page.evaluate(ADD_AND_RUN, code)
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-Cell-outputArea")
+
+    @property
+    def table(self) -> Locator:
+        return self.page.locator(".widget-html .trending").last
+
+    def press(self, button: str, answer: str = "") -> None:
+        """Press a button of the live table; wait until it has been answered, which enables the button `answer`."""
+        self.page.locator(".widget-button:enabled", has_text=button).last.click()
+        if answer:
+            self.page.locator(".widget-button:enabled", has_text=answer).last.wait_for(timeout=5000)
+
+    def seen(self) -> list[dict]:
+        """The states of the table's rows so far: when (seconds), and their text."""
+        return self.page.evaluate("window.seen")
+
+    def wait_for_changes(self, more: int, seconds: float) -> list[float]:
+        """Wait until the rows have changed so many times more; when they did (seconds)."""
+        so_far = len(self.seen())
+        self.page.wait_for_function("n => window.seen.length >= n", arg=so_far + more, timeout=seconds * 1000)
+        return [state["at"] for state in self.seen()[so_far:]]
+
+    def kernel(self) -> psutil.Process:
+        """The process of its kernel."""
+        ids = [s["kernel"]["id"] for s in self.lab.request("api/sessions") if s["path"] == self.name]
+        children = self.lab.process.children(recursive=True)
+        return next(p for p in children if any(f"kernel-{ids[0]}" in word for word in p.cmdline()))
+
+    def shows(self, place: Locator, text: str, seconds: float = 30) -> None:
+        """Wait until the text is there."""
+        place.filter(has_text=text).first.wait_for(timeout=seconds * 1000)
+
+    def screenshot(self, name: str) -> None:
+        """The whole page and the table, to build/screenshots."""
+        self.table.evaluate("table => table.scrollIntoView({block: 'center'})")
+        self.page.screenshot(path=self.lab.screenshots() / f"{name}_page.png")
+        # Its frame, because the table itself is replaced at each refresh.
+        self.page.locator(".widget-html").last.screenshot(path=self.lab.screenshots() / f"{name}.png")
+
+    def close(self) -> None:
+        for session in self.lab.request("api/sessions"):
+            if session["path"] == self.name:
+                self.lab.request(f"api/sessions/{session['id']}", "DELETE")
+        self.page.close()
