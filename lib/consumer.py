@@ -123,9 +123,18 @@ class Consumer:
         return self.tally.totals
 
     def finish(self, seconds: float | None = None) -> dict[str, int]:
-        """Wait until both queries have ended by themselves, as with availableNow, and return the totals."""
-        with suppress(TimeoutError):
+        """Wait until both queries have ended by themselves, as with availableNow, and return the totals.
+
+        QueryError where one failed, or where they still ran after so many seconds; they are ended then.
+        """
+        try:
             wait_until(lambda: not (self.counting.isActive or self.aside.isActive), seconds or 1e9)
+        except TimeoutError:
+            self.stop()
+            raise QueryError(
+                f"the query was not at its end after {seconds:g} s",
+                "give it more time; started again, it goes on where it was",
+            ) from None
         return self.stop()
 
     def error(self) -> QueryError | None:

@@ -251,7 +251,9 @@ def test_a_deadline_that_passes_says_how_far_behind(spark, topic, tmp_path):
     running = start(spark, topic, tmp_path / "out")
     with pytest.raises(QueryError, match="7 messages behind"):
         running.wait_for({0: 7}, seconds=0.2)
-    running.stop()
+    with pytest.raises(QueryError, match="not at its end after"):
+        running.finish(seconds=0.2)
+    assert not running.active
 
 
 def test_spark_listens_on_loopback_only(spark):
