@@ -14,7 +14,8 @@ from lib.status import Status, look
 # JupyterLab's own colours where there are any, so that the table fits its light and its dark theme.
 # `.trending` twice, where JupyterLab's own rules for the tables of an output would be stronger.
 STYLE = """<style>
-.trending { container-type: inline-size; max-width: 720px; font-size: 14px; color: var(--jp-ui-font-color1, inherit); }
+.trending { container-type: inline-size; max-width: 720px; font-size: 14px; line-height: 1.5;
+  color: var(--jp-ui-font-color1, inherit); }
 .trending .status { padding: 2px 8px; color: var(--jp-ui-font-color2, inherit); font-variant-numeric: tabular-nums; }
 .trending .dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
 .trending .starting, .trending .waiting { background: #d9a406; } .trending .running { background: #2a9d4a; }
@@ -54,9 +55,11 @@ def to_html(ranking: pd.DataFrame, totals: dict[str, int], status: Status | None
         first = ranking.iloc[0]
         title += f", {first['window_start']:%H:%M:%S} to {first['window_end']:%H:%M:%S} UTC"
         body = "".join(to_row(row, ranking["share"].max()) for row in ranking.to_dict("records"))
+    # No formulas: JupyterLab and nbconvert would typeset what stands between two dollar signs in a stranger's text.
     # aria-live off: a screen reader must not read the table aloud every five seconds.
     return (
-        f"{STYLE}<div class='trending' aria-live='off'>{status_line(status) if status else ''}"
+        f"{STYLE}<div class='trending mathjax_ignore tex2jax_ignore' aria-live='off'>"
+        f"{status_line(status) if status else ''}"
         f"<table><caption><b>{title}</b><br>{caption}</caption><colgroup>{COLUMNS}</colgroup>"
         f"<thead>{HEAD}</thead><tbody>{body}</tbody></table></div>"
     )

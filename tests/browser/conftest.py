@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 from lib.deadline import wait_until
 from lib.settings import ROOT
-from tests.conftest import FOLDER, free_port
+from tests.conftest import FOLDER, free_port, gone
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 TOKEN = "only-for-the-tests"
@@ -62,6 +62,11 @@ def lab(browser, broker):
     started = Lab(browser, FOLDER / "lab")
     yield started
     started.stop()
+
+
+def living(parent: psutil.Process) -> list[psutil.Process]:
+    """The processes below this one; not those that have ended and wait for somebody to ask how."""
+    return [process for process in parent.children(recursive=True) if not gone(process.pid)]
 
 
 class Lab:
@@ -192,10 +197,18 @@ class Notebook:
         return [state["at"] for state in self.seen()[so_far:]]
 
     def kernel(self) -> psutil.Process:
-        """The process of its kernel."""
+        """The process of its kernel, once it is there."""
         ids = [s["kernel"]["id"] for s in self.lab.request("api/sessions") if s["path"] == self.name]
-        children = self.lab.process.children(recursive=True)
-        return next(p for p in children if any(f"kernel-{ids[0]}" in word for word in p.cmdline()))
+
+        def found() -> psutil.Process | None:
+            processes = living(self.lab.process)
+            return next((p for p in processes if any(f"kernel-{ids[0]}" in word for word in p.cmdline())), None)
+
+        return wait_until(found, 30)
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that its kernel has started."""
+        return living(self.kernel())
 
     def shows(self, place: Locator, text: str, seconds: float = 30) -> None:
         """Wait until the text is there."""

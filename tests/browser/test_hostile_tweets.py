@@ -31,6 +31,8 @@ HOSTILE = [
     "{{ 7 * 7 }} {% raw %} ${7*7} %s #{i} `rm -rf` **bold** [x](javascript:alert(1)) #_under_",
     "#עברית5 #العربية 🎉 #emoji🎉x #ñandú",
 ]
+# JupyterLab typesets formulas in every HTML output, DataFrames too; our own table says that it wants none.
+FORMULAS = {text for text in HOSTILE if "$$" in text}
 CELLS = [
     f"""import json, ipywidgets, pandas as pd
 from IPython.display import HTML, display
@@ -117,7 +119,7 @@ def test_hostile_hashtags_in_the_live_table(hostile):
 def test_hostile_texts_as_pandas_and_as_a_table_show_them(hostile, lab):
     page = hostile.page
     hostile.shows(hostile.run(AS_DATAFRAME).locator("table.dataframe"), "passwd")
-    assert cells_of(page, "table.dataframe td") >= set(HOSTILE)
+    assert cells_of(page, "table.dataframe td") >= set(HOSTILE) - FORMULAS
     printed = page.locator("[data-mime-type='application/vnd.jupyter.stdout']").last.text_content()
     assert all(text in printed for text in HOSTILE)
 
@@ -139,7 +141,7 @@ def test_hostile_texts_in_the_exported_page(hostile, lab):
     page = lab.page()
     page.goto(exported.as_uri())
     page.locator("table.dataframe").wait_for()
-    assert cells_of(page, "table.dataframe td") >= set(HOSTILE)
+    assert cells_of(page, "table.dataframe td") >= set(HOSTILE) - FORMULAS
     assert cells_of(page, ".trending td:nth-child(2)") >= {f"#{text}" for text in HOSTILE}
     assert_harmless(page)
     page.screenshot(path=lab.screenshots() / "hostile_exported.png", full_page=True)

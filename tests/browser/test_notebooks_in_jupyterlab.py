@@ -5,7 +5,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
@@ -110,17 +109,15 @@ def test_stop_ends_the_query_and_says_so(lesson):
         lesson.wait_for_changes(1, seconds=2 * EVERY)
 
 
-def test_a_restart_leaves_no_process(lesson, lab):
-    kernel = lesson.kernel()
-    ours = kernel.children(recursive=True)
+def test_a_restart_leaves_no_process(lesson):
+    kernel, ours = lesson.kernel(), lesson.children()
     names = " ".join(word for process in ours for word in process.cmdline())
     assert "lib.producer" in names and "org.apache.spark" in names
     lesson.menu("Kernel", "Restart Kernel…")
     lesson.page.get_by_role("button", name="Confirm Kernel Restart").click()
     wait_until(lambda: all(gone(process.pid) for process in (kernel, *ours)), 30)
     assert topics.answers(), "the broker stays"
-    left = [p for p in lab.process.children(recursive=True) if p.pid != lesson.kernel().pid]
-    assert not [p for p in left if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert lesson.kernel().pid != kernel.pid and not lesson.children()
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb")))
