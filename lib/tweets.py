@@ -1,4 +1,4 @@
-"""The tweet's way begins: invented tweets, the same for the same seed and start, without a clock or a broker.
+"""The tweet's way begins: invented tweets, the same for the same seed, start and rate, without a clock or a broker.
 
 `python -m lib.tweets --count 1000 --seed 7` prints them, one a line.
 

@@ -16,7 +16,7 @@ from lib.settings import ROOT, settings
 from tests.conftest import gone
 
 # The lesson whose live table is watched, with parameters that let its producer outlast the test.
-LESSON, PARAMETERS = "00_master.ipynb", {"TWEETS": 300_000, "RATE_PER_SECOND": 200}
+LESSON, PARAMETERS = "03_spark_streaming.ipynb", {"LIVE_SECONDS": 1500, "LIVE_TWEETS_PER_SECOND": 200}
 EVERY = settings.refresh_seconds
 # It runs until the test has seen what it wanted to see.
 LONG_CELL = """from pathlib import Path
