@@ -91,23 +91,25 @@ def start(settings: Settings, file: Path, folder: Path) -> None:
     if not containers(file):
         for port in filter(is_open, published_ports(file)):
             raise taken(port)
-    run = compose(file, "up", "--detach", seconds=START_SECONDS)
-    error = failure(run.stderr) if run.returncode else None
-    if not error:
+    try:
+        run = compose(file, "up", "--detach", seconds=START_SECONDS)
+        if run.returncode:
+            raise failure(run.stderr)
         with suppress(TimeoutError):
             wait_until(
                 lambda: topics.answers() or any(c.failed for c in containers(file)),
                 seconds=settings.ready_seconds,
                 every=1,
             )
-        if topics.answers():
-            return
-        error = not_ready(containers(file), f"is not ready after {settings.ready_seconds:g} s")
-    with suppress(DockerError):
-        log = compose(file, "logs", "--no-color", "--tail", "200").stdout
-        (folder / "docker.log").write_text(log, encoding="utf-8")
-        stop(file)
-    raise error
+        if not topics.answers():
+            raise not_ready(containers(file), f"is not ready after {settings.ready_seconds:g} s")
+    except (BrokerError, DockerError):
+        with suppress(DockerError):
+            log = compose(file, "logs", "--no-color", "--tail", "200").stdout
+            (folder / "docker.log").write_text(log, encoding="utf-8")
+        with suppress(DockerError):
+            stop(file)
+        raise
 
 
 def stop(file: Path, volumes: bool = False) -> str:

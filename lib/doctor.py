@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import uuid4
@@ -309,8 +310,9 @@ def examine(checks: dict[str, Callable[[], Finding]] = CHECKS) -> Iterable[tuple
         thread = threading.Thread(target=lambda n=name, c=check, a=answer: a.append(safely(n, c)), daemon=True)
         thread.start()
         threads[name] = (thread, answer)
+    end = time.monotonic() + DEADLINE_SECONDS
     for name, (thread, answer) in threads.items():
-        thread.join(DEADLINE_SECONDS)
+        thread.join(max(0, end - time.monotonic()))
         late = Finding(
             "warning", f"no answer within {DEADLINE_SECONDS} s", "try again; see what keeps the machine busy"
         )

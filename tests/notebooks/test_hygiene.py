@@ -10,6 +10,7 @@ from statistics import median
 import nbformat
 import pytest
 
+from lib.notebook import parameters
 from lib.series import METADATA
 from lib.settings import ROOT
 
@@ -56,13 +57,18 @@ def test_its_headings_tell_what_the_reader_will_do_and_has_done(notebook):
 
 
 def test_it_is_small(notebook, code):
-    """Blank lines do not count, and neither does the import cell, which is a list of names."""
-    lines = [
-        sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code if "import " not in cell.source
-    ]
+    """Blank lines do not count, and neither do the cells of parameters and of imports, which are lists of names."""
+    cells = [c for c in code if "import " not in c.source and "parameters" not in c.metadata.get("tags", [])]
+    lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
     assert 20 <= len(read(notebook).cells) <= 50
     assert max(lines) <= 12 and median(lines) <= 9
     assert notebook.stat().st_size <= 300_000
+
+
+def test_papermill_can_set_each_of_its_parameters(notebook, code):
+    (cell,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
+    assigned = {target.id for node in ast.parse(cell.source).body for target in node.targets}
+    assert assigned == parameters(notebook).keys()
 
 
 def test_it_has_exercises_with_an_answer_that_is_judged(code):
