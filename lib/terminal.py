@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lib.status import look
 from lib.tally import Tally
 
 
@@ -36,8 +37,6 @@ def print_table(tally: Tally) -> None:
 
 def show_while(go_on: Callable[[], bool], consumer) -> None:
     """Keep table and status line up to date until `go_on()` is false; without a terminal, a status line a batch."""
-    from lib.status import look
-
     console = Console()
     tally, shown = consumer.tally, None
     with Live(console=console, auto_refresh=False, transient=True) as live:
