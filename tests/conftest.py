@@ -43,15 +43,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=error.what))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def folder():
-    """What the tests make goes away with them, after the broker that keeps its state there has been stopped."""
-    yield FOLDER
+def pytest_unconfigure():
+    """What the tests make goes away with them, after the broker that keeps its state there, whoever started it."""
+    if infra.state():
+        infra.down()
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def broker(folder):
+def broker():
     """A running broker; tests that need one of their own start it with other settings."""
     started = infra.up()
     yield started
