@@ -21,7 +21,7 @@ $(BIN)/python:
 
 # pip refuses an editable install beside hashes, hence two calls.
 $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
-	@echo "==> installing the locked packages into $(ENV) (about 600 MB to download the first time)"
+	@echo "==> installing the locked packages into $(ENV) (about 430 MB to download the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
