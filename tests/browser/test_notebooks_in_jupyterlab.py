@@ -19,11 +19,8 @@ from tests.conftest import gone
 # The lesson whose live table is watched, with parameters that let its producer outlast the test.
 LESSON, PARAMETERS = "03_spark_streaming.ipynb", {"LIVE_SECONDS": 1500, "LIVE_TWEETS_PER_SECOND": 200}
 EVERY = settings.refresh_seconds
-# Not `complete`: a picture whose address JupyterLab has still to find is complete, and empty.
-ALL_LOADED = """() => {
-    const pictures = [...document.querySelectorAll('.jp-Notebook img')];
-    return pictures.length && pictures.every(picture => picture.naturalWidth > 0);
-}"""
+# The width, not `complete`: a picture whose address JupyterLab has still to find is complete, and empty.
+PICTURES = "[...document.querySelectorAll('.jp-Notebook img')].map(i => [i.alt, i.naturalWidth])"
 # It runs until the test has seen what it wanted to see.
 LONG_CELL = """from pathlib import Path
 from lib.deadline import wait_until
@@ -132,9 +129,14 @@ def test_a_committed_notebook_shows_no_error(lab, name):
     notebook = lab.open(f"opened_{name}")
     try:
         page = notebook.page
-        with suppress(NothingHappened):  # then the pictures that are missing are named below
-            page.wait_for_function(ALL_LOADED)
-        images = page.evaluate("[...document.querySelectorAll('.jp-Notebook img')].map(i => [i.alt, i.naturalWidth])")
+        images = []
+
+        def all_loaded() -> bool:
+            images[:] = page.evaluate(PICTURES)
+            return bool(images) and all(width > 0 for _, width in images)
+
+        with suppress(TimeoutError):  # then those that are missing are named below
+            wait_until(all_loaded, 30)
         assert images and all(width > 0 for _, width in images), images
         for kind in ("stderr", "error"):
             assert page.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']").count() == 0

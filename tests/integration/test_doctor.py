@@ -14,7 +14,7 @@ import pytest
 
 from lib import doctor, embedded_kafka, jars, topics
 from lib.deadline import wait_until
-from lib.settings import ROOT, Settings
+from lib.settings import ROOT, Settings, settings
 from tests.conftest import free_port
 
 NOWHERE = {"STREAM_BOOTSTRAP_SERVERS": "localhost:1"}
@@ -36,14 +36,14 @@ def missing(run: subprocess.CompletedProcess, check: str, *words: str) -> None:
         assert word in found
 
 
-def test_a_healthy_machine_with_a_broker_is_left_as_it_was(broker, folder, run_module):
-    before = topics.names(), sorted(folder.rglob("*.json"))
+def test_a_healthy_machine_with_a_broker_is_left_as_it_was(broker, run_module):
+    before = topics.names(), sorted(settings.build_dir.rglob("*.json"))
     run = run_module("doctor")
     assert run.returncode == 0 and "✘" not in run.stdout and "\x1b" not in run.stdout
     for check in ("Python", "settings", "packages", "Java", "jars", "memory", "disk", "port", "broker", "round trip"):
         assert line(run, check).startswith("✔")
     assert f"sends clients to {broker.bootstrap_servers}" in line(run, "broker")
-    assert (topics.names(), sorted(folder.rglob("*.json"))) == before
+    assert (topics.names(), sorted(settings.build_dir.rglob("*.json"))) == before
 
 
 def test_no_broker_matters_only_where_another_runs_it(run_module):
