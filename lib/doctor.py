@@ -243,8 +243,13 @@ def check_round_trip() -> Finding:
     return Finding("missing", f"a message did not come back{reason}", f"look at the line above; {log}")
 
 
+def find_browser() -> str | None:
+    """The Chromium that the browser tests drive, whatever the system calls it."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def check_browser() -> Finding:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = find_browser()
     if program:
         return Finding("good", program)
     return Finding("note", "no Chromium; only the browser tests need it", "Debian: apt install chromium")

@@ -7,6 +7,7 @@ a broker that already answers; only a broker that `up` started is stopped by `do
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -139,6 +140,13 @@ def remember(started: State) -> State:
     draft.write_text(json.dumps(asdict(started)))
     draft.replace(STATE)
     return started
+
+
+def exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this program by SystemExit, so that its `finally` stops the broker that it started."""
+    # A closed terminal or a CI's time limit must not leave a broker either.
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def alive(process: psutil.Process | None) -> bool:

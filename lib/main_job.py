@@ -5,8 +5,6 @@ It leaves build/00_master.ipynb and .html, and nothing running that it started.
 """
 
 import json
-import signal
-import sys
 import time
 from datetime import datetime
 
@@ -28,9 +26,7 @@ RESULT = settings.build_dir / NOTEBOOK.name
 def main() -> None:
     console = Console()
     console.print(f"==> Java {java_version(find_java())} at {find_java()}", highlight=False)
-    # A closed terminal or a CI's time limit must not leave a broker either: finally runs on SystemExit.
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    infra.exit_on_signals()
     broker = None
     try:
         broker = infra.up()

@@ -7,7 +7,6 @@ Executed notebooks, pages and an index of them go to build/notebooks. A notebook
 import argparse
 import ast
 import shutil
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -124,9 +123,7 @@ def main() -> int:
         parser.error("--update takes the notebooks' own parameters: leave out -p")
     names = choose(options.notebook)
     values = read_values(options.p, names)
-    # A closed terminal or a CI's time limit must not leave a broker either: finally runs on SystemExit.
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    infra.exit_on_signals()
     console, not_ours = Console(), topics.answers()
     console.print(f"==> executing {len(names)} notebook(s); each takes a minute or two", highlight=False)
     try:

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from lib.deadline import wait_until
+from lib.doctor import find_browser
 from lib.settings import ROOT
 from tests.conftest import FOLDER, free_port, gone
 
@@ -47,7 +48,7 @@ ADD_AND_RUN = """async code => {
 @pytest.fixture(scope="package")
 def browser():
     """Chromium; without one, the tests are skipped."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = find_browser()
     if not program:
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:
