@@ -31,6 +31,7 @@ from lib.errors import QueryError, SettingError
 from lib.jars import paths
 from lib.recount import read_offset_log
 from lib.settings import settings
+from lib.spark_session import LOG, spark_session
 from lib.tally import Tally
 
 ASKED_TO_STOP = "asked to stop before this batch"
@@ -83,7 +84,7 @@ class Consumer:
             state = "is still" if self.active else "was stopped"
             raise QueryError(
                 f"after {time.monotonic() - began:.1f} s the query {state} {behind} messages behind",
-                "give it more time, or start it again; see " + str(settings.build_dir / "logs" / "spark.log"),
+                f"give it more time, or start it again; see {LOG}",
             )
 
     def end(self) -> None:
@@ -102,7 +103,7 @@ class Consumer:
         if not reported:
             raise QueryError(
                 "Spark did not report the query's end within 30 s: the totals are not complete, the windows are",
-                "see " + str(settings.build_dir / "logs" / "spark.log"),
+                f"see {LOG}",
             )
 
     def catch_up_aside(self) -> None:
@@ -148,7 +149,7 @@ class Consumer:
                     return QueryError(f"the streaming query failed: {first_line_with(words, error)}", remedy)
             return QueryError(
                 f"the streaming query failed: {cause(error)}",
-                f"see {settings.build_dir / 'logs' / 'spark.log'}; started again, it goes on where it was",
+                f"see {LOG}; started again, it goes on where it was",
             )
         return None
 
@@ -279,7 +280,6 @@ def start(
 
 def main() -> None:
     options = parse_options()
-    from lib.spark_session import spark_session
     from lib.terminal import print_table, show_while
 
     topics.require_broker(options.bootstrap_servers)

@@ -54,7 +54,9 @@ def spark_session(
     with open(LOG.with_name("spark-console.log"), "wb") as console:
         try:
             # After spark.stop() the JVM lives on, and a new session is made in it.
-            gateway = SparkContext._gateway or launch_gateway(conf, popen_kwargs={"stderr": console})
+            # In its own session: a SIGTERM to our whole process group must not end it before our queries have ended.
+            apart = {"stderr": console, "start_new_session": True}
+            gateway = SparkContext._gateway or launch_gateway(conf, popen_kwargs=apart)
         except PySparkRuntimeError:
             last = LOG.with_name("spark-console.log").read_text(errors="replace").strip().splitlines()[-3:]
             raise QueryError(

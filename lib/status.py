@@ -60,13 +60,9 @@ def look(consumer: Consumer) -> Status:
     if not consumer.active:
         return Status("stopped", **numbers)
     try:
-        if not topics.answers(consumer.bootstrap_servers, seconds=2):
-            raise TimeoutError
-        ends = topics.offsets(consumer.topic, bootstrap_servers=consumer.bootstrap_servers)
-    except (CourseError, TimeoutError):
-        return Status(
-            "waiting", f"The broker at {consumer.bootstrap_servers} does not answer. Start it: make up", **numbers
-        )
+        ends = topics.offsets(consumer.topic, bootstrap_servers=consumer.bootstrap_servers, seconds=2)
+    except CourseError as error:
+        return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", **numbers)
     if not last:
         if ends == consumer.beginning:
             return Status("waiting", NO_TWEETS.format(topic=consumer.topic), behind=0, behind_seconds=0)

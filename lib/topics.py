@@ -40,43 +40,55 @@ def answers(bootstrap_servers: str = settings.bootstrap_servers, seconds: float 
     if not port_is_open(bootstrap_servers):
         return False
     try:
-        with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=int(seconds * 1000)) as client:
+        with admin(bootstrap_servers, seconds) as client:
             return bool(client.describe_cluster()["brokers"])
-    except KafkaError:
+    except BrokerError:
         return False
 
 
 def port_is_open(bootstrap_servers: str = settings.bootstrap_servers) -> bool:
     """Whether anything at all accepts a TCP connection at one of the addresses."""
-    for address in bootstrap_servers.split(","):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise SettingError(f"{address!r} is not host:port", "give the broker's address, such as localhost:9092")
+    for address in addresses(bootstrap_servers):
         try:
-            socket.create_connection((host, int(port)), timeout=2).close()
+            socket.create_connection(address, timeout=2).close()
             return True
         except OSError:
             continue
     return False
 
 
+def addresses(bootstrap_servers: str) -> list[tuple[str, int]]:
+    """(host, port) of each address; SettingError where one is no address."""
+    parts = [address.rpartition(":") for address in bootstrap_servers.split(",")]
+    for host, _, port in parts:
+        if not host or not port.isdigit():
+            raise SettingError(
+                f"{bootstrap_servers!r} is not host:port", "give the broker's address, such as localhost:9092"
+            )
+    return [(host, int(port)) for host, _, port in parts]
+
+
 def require_broker(bootstrap_servers: str = settings.bootstrap_servers) -> None:
     """BrokerError unless a broker answers within `settings.answer_seconds`."""
-    try:
-        wait_until(lambda: answers(bootstrap_servers), seconds=settings.answer_seconds, every=0.3)
-    except TimeoutError:
-        raise BrokerError(
-            f"no broker answers at {bootstrap_servers} (tried for {settings.answer_seconds:g} s)",
-            "start one: make up (or: python -m lib.infra up); or name another: STREAM_BOOTSTRAP_SERVERS=host:port",
-        ) from None
+    with admin(bootstrap_servers):
+        pass
 
 
 @contextmanager
-def admin(bootstrap_servers: str = settings.bootstrap_servers) -> Iterator[KafkaAdminClient]:
-    """An admin client; BrokerError where no broker answers, TopicError where a topic is not there."""
-    require_broker(bootstrap_servers)
+def admin(
+    bootstrap_servers: str = settings.bootstrap_servers, seconds: float = settings.answer_seconds
+) -> Iterator[KafkaAdminClient]:
+    """An admin client; BrokerError where no broker answers within `seconds`, TopicError where a topic is not there."""
+    addresses(bootstrap_servers)
     try:
-        with KafkaAdminClient(bootstrap_servers=bootstrap_servers) as client:
+        client = KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=int(seconds * 1000))
+    except KafkaError:
+        raise BrokerError(
+            f"no broker answers at {bootstrap_servers} (tried for {seconds:g} s)",
+            "start one: make up (or: python -m lib.infra up); or name another: STREAM_BOOTSTRAP_SERVERS=host:port",
+        ) from None
+    try:
+        with client:
             yield client
     except UnknownTopicOrPartitionError:
         raise TopicError("there is no such topic", "see which there are: python -m lib.topics list") from None
@@ -140,13 +152,16 @@ def names() -> list[str]:
 
 
 def offsets(
-    topic: str = settings.topic, at: str = "latest", bootstrap_servers: str = settings.bootstrap_servers
+    topic: str = settings.topic,
+    at: str = "latest",
+    bootstrap_servers: str = settings.bootstrap_servers,
+    seconds: float = settings.answer_seconds,
 ) -> dict[int, int]:
     """{partition: offset} at the "earliest" message kept, or "latest": where the next message will go.
 
-    Raises TopicError where the topic is not there, BrokerError where no broker answers.
+    Raises TopicError where the topic is not there, BrokerError where no broker answers within `seconds`.
     """
-    with admin(bootstrap_servers) as client:
+    with admin(bootstrap_servers, seconds) as client:
         partitions = range(partition_count(client, topic))
         when = {TopicPartition(topic, number): {"earliest": -2, "latest": -1}[at] for number in partitions}
         return {place.partition: found.offset for place, found in sorted(client.list_partition_offsets(when).items())}

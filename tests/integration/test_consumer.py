@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -102,11 +103,13 @@ def test_killed_at_any_moment_it_goes_on_and_stays_right(spark, topic, tmp_path,
     moments = random.Random(5)
     last = 0
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         wanted = last + moments.randint(2, 6)
         wait_until(lambda wanted=wanted: committed(output) >= wanted, seconds=90, every=0.01)
         jvm_and_all = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(number)
+        os.killpg(process.pid, number)  # to the whole group, as `timeout` and service managers do
         out, err = process.communicate(timeout=60)
         if number == signal.SIGTERM:
             assert process.returncode == 0, err
@@ -226,6 +229,10 @@ def test_the_status_says_what_to_do(spark, topic, tmp_path, run_module):
     running.wait_for(topics.offsets(topic), seconds=60)
     now = status.look(running)
     assert (now.state, now.behind, now.advice) == ("running", 0, "") and now.state_rows > 0
+    alone = status.look(replace(running, bootstrap_servers="localhost:1"))
+    assert alone.state == "waiting" and "No broker answers at localhost:1" in alone.advice and "make up" in alone.advice
+    elsewhere = status.look(replace(running, topic="no-such-topic"))
+    assert elsewhere.state == "waiting" and "opic no-such-topic is not there" in elsewhere.advice
     topics.delete(topic)
     wait_until(lambda: not running.counting.isActive, seconds=90)
     failed = status.look(running)
