@@ -7,7 +7,7 @@ import ipywidgets
 import pandas as pd
 from IPython.display import HTML, display
 
-from lib.consumer import Consumer
+from lib.queries import Consumer
 from lib.settings import settings
 from lib.status import Status, look
 

@@ -1,16 +1,11 @@
 """Beside the consumer: how it is doing, in numbers and in a sentence, for the live table and the terminal."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lib import topics
 from lib.errors import CourseError
-
-if TYPE_CHECKING:  # the consumer itself prints its status: no circle
-    from lib.consumer import Consumer
+from lib.queries import Consumer
 
 QUIET_SECONDS = 10  # without a batch for so long, we say why that may be
 

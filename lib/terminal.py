@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lib.queries import Consumer
 from lib.status import look
 from lib.tally import Tally
 
@@ -35,7 +36,7 @@ def print_table(tally: Tally) -> None:
     Console().print(table(tally.ranking().to_dict("records"), tally.totals))
 
 
-def show_while(go_on: Callable[[], bool], consumer) -> None:
+def show_while(go_on: Callable[[], bool], consumer: Consumer) -> None:
     """Keep table and status line up to date until `go_on()` is false; without a terminal, a status line a batch."""
     console = Console()
     tally, shown = consumer.tally, None
