@@ -67,12 +67,7 @@ def prepare(settings: Settings) -> None:
             + ", ".join(f"localhost:{port}" for port in published_ports(file)),
             "unset STREAM_BOOTSTRAP_SERVERS, or for a broker elsewhere: STREAM_MODE=external",
         )
-    memory, needed = engine().memory_mb, memory_mb(file)
-    if memory < needed:
-        raise DockerError(
-            f"Docker may use {memory} MB of memory, and the containers of {file.name} up to {needed} MB",
-            f"give it more: Docker Desktop, Settings, Resources (with WSL: memory= in .wslconfig); {WITHOUT}",
-        )
+    require_memory(file)
     require_compose()
     for image in images(file):
         if docker("image", "inspect", image).returncode:
@@ -156,6 +151,17 @@ def engine() -> Engine:
         f"the Docker engine does not answer: {reason}",
         f"start it: open Docker Desktop and wait until it says running (Linux: sudo systemctl start docker); {WITHOUT}",
     )
+
+
+def require_memory(file: Path) -> tuple[Engine, int]:
+    """The engine, and the memory in MB that the file's containers may take; DockerError where it has less."""
+    found, needed = engine(), memory_mb(file)
+    if found.memory_mb < needed:
+        raise DockerError(
+            f"Docker may use {found.memory_mb} MB of memory, and the containers of {file.name} up to {needed} MB",
+            f"give it more: Docker Desktop, Settings, Resources (with WSL: memory= in .wslconfig); {WITHOUT}",
+        )
+    return found, needed
 
 
 def require_compose() -> None:

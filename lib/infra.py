@@ -24,9 +24,8 @@ from lib.deadline import wait_until
 from lib.errors import BrokerError, DockerError, SettingError
 from lib.jars import jars
 from lib.java import find_java
-from lib.settings import settings
+from lib.settings import MODES, settings
 
-MODES = ("embedded", "docker", "external")
 FOLDER = settings.build_dir / "broker"
 STATE = FOLDER / "state.json"
 

@@ -12,6 +12,7 @@ from lib.errors import SettingError
 
 KAFKA_VERSION = "4.3.0"
 JAVA_VERSIONS = (17, 21, 25)  # what Spark 4.2 and Kafka 4.3 both run on
+MODES = ("embedded", "docker", "external")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -23,7 +24,7 @@ class Settings:
     bootstrap_servers: str = "localhost:9092"
     topic: str = "tweets_topic"
     partitions: int = 2
-    mode: str = "embedded"  # embedded, docker or external
+    mode: str = "embedded"  # one of MODES
     compose_file: Path = Path("docker/docker-compose.yml")  # for docker; in the project's folder
     broker_heap_mb: int = 256
     retention_hours: int = 24
@@ -94,6 +95,8 @@ def from_environment(environment: dict[str, str]) -> Settings:
             f"STREAM_BOOTSTRAP_SERVERS={settings.bootstrap_servers!r} is not host:port",
             "give the broker's address, such as STREAM_BOOTSTRAP_SERVERS=localhost:9092",
         ) from None
+    if settings.mode not in MODES:
+        raise SettingError(f"there is no mode {settings.mode!r}", f"STREAM_MODE is one of {', '.join(MODES)}")
     return settings
 
 

@@ -46,6 +46,18 @@ def answers(bootstrap_servers: str = settings.bootstrap_servers, seconds: float 
         return False
 
 
+def advertised(bootstrap_servers: str = settings.bootstrap_servers, seconds: float = 3) -> list[str]:
+    """The addresses to which the broker at that address sends its clients; none where no broker answers."""
+    if not port_is_open(bootstrap_servers):
+        return []
+    try:
+        with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=int(seconds * 1000)) as client:
+            # describe_cluster() would ask an advertised address already, which may be the one that is wrong.
+            return [f"{broker.host}:{broker.port}" for broker in client._manager.cluster.brokers()]
+    except KafkaError:
+        return []
+
+
 def port_is_open(bootstrap_servers: str = settings.bootstrap_servers) -> bool:
     """Whether anything at all accepts a TCP connection at one of the addresses."""
     for address in addresses(bootstrap_servers):

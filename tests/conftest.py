@@ -93,6 +93,20 @@ def gone(pid: int) -> bool:
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 40 MB, which only root may mount; root ignores file permissions, so there is no other way."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
 def run_module():
     """Run `python -m lib.NAME ARGUMENTS…` and return the finished process, its output as text."""
 

@@ -1,7 +1,6 @@
 """A full disk and folders that cannot be written: said in words, and nothing is lost."""
 
 import json
-import subprocess
 import threading
 
 import pytest
@@ -10,20 +9,6 @@ from lib import producer, topics, tweets
 from lib.errors import ProducerError, QueryError
 from tests.conftest import free_port
 from tests.integration.test_consumer import judge, start
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 40 MB, which only root may mount; root ignores file permissions, so there is no other way."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def fill(folder):
