@@ -249,7 +249,7 @@ def test_zookeepers_port_matters_only_to_the_classic_stack(
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         file = tmp_path / stack
-        file.write_text((ROOT / "docker" / stack).read_text().replace("2181:2181", f"{port}:2181"))
+        file.write_text((ROOT / "docker" / stack).read_text().replace(f"{checks.ZOOKEEPER_PORT}:2181", f"{port}:2181"))
         monkeypatch.setattr(checks, "ZOOKEEPER_PORT", port)
         found = checks.check_zookeeper_port(Settings(mode=mode, compose_file=file))
         assert found.level == level and found.text.startswith(str(port)) and said in found.text
