@@ -324,6 +324,16 @@ def test_a_broker_that_sends_clients_where_they_cannot_go(run_module, tmp_path, 
     assert line(run, "port").startswith("✔")
 
 
+@pytest.mark.parametrize("came", [[], [topics.Record(0, 0, 0, None, b"!")]], ids=["nothing", "another"])
+def test_a_message_that_does_not_come_back(broker, monkeypatch, came):
+    """No real broker does this: what is read from it is replaced."""
+    before = topics.names()
+    monkeypatch.setattr(topics, "read", lambda topic: came)
+    found = checks.check_round_trip(settings)
+    assert found.level == "missing" and found.text == "a message did not come back" and found.remedy
+    assert topics.names() == before
+
+
 def test_a_browser_is_found_by_each_of_its_names(tmp_path, monkeypatch):
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
         program = tmp_path / name / name
@@ -364,3 +374,12 @@ def test_a_check_that_hangs_or_breaks_does_not_stop_the_others(monkeypatch):
     assert time.monotonic() - began < 5
     assert "no answer within 0.2 s" in found["hangs"].text and "ZeroDivisionError" in found["breaks"].text
     assert [finding.level for finding in found.values()] == ["warning", "warning", checks.check_browser(settings).level]
+
+
+def test_a_check_that_hangs_does_not_keep_the_program():
+    code = """
+import threading
+from lib import doctor
+doctor.DEADLINE_SECONDS = 0.1
+list(doctor.examine({"hangs": lambda settings: threading.Event().wait()}))"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=30)
