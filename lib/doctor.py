@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 
 from lib.checks import CHECKS, INSTALL, Finding, check_python, check_settings
-from lib.checks import find_browser as find_browser
 
 MARKS = {"good": ("✔", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "missing": ("✘", "bold red")}
 ONLY_DOCKER = ("Docker", "engine")  # needed in mode docker alone

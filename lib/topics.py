@@ -41,7 +41,8 @@ def answers(bootstrap_servers: str = settings.bootstrap_servers, seconds: float 
         return False
     try:
         with admin(bootstrap_servers, seconds) as client:
-            return bool(client.describe_cluster()["brokers"])
+            client.list_topics()  # describe_cluster() breaks at Kafka 3.4: kafka-python misses a field of Kafka 3.7
+            return True
     except BrokerError:
         return False
 
@@ -51,10 +52,10 @@ def advertised(bootstrap_servers: str = settings.bootstrap_servers, seconds: flo
     if not port_is_open(bootstrap_servers):
         return []
     try:
-        with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=int(seconds * 1000)) as client:
-            # describe_cluster() would ask an advertised address already, which may be the one that is wrong.
+        with admin(bootstrap_servers, seconds) as client:
+            # Known since its first question. describe_cluster() would ask anew, at what may be a wrong address.
             return [f"{broker.host}:{broker.port}" for broker in client._manager.cluster.brokers()]
-    except KafkaError:
+    except BrokerError:
         return []
 
 

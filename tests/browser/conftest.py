@@ -14,8 +14,8 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
+from lib.checks import find_browser
 from lib.deadline import wait_until
-from lib.doctor import find_browser
 from lib.settings import ROOT
 from tests.conftest import FOLDER, free_port, gone
 

@@ -340,7 +340,7 @@ def test_a_browser_is_found_by_each_of_its_names(tmp_path, monkeypatch):
         program.parent.mkdir()
         program.touch(0o755)
         monkeypatch.setenv("PATH", str(program.parent))
-        assert doctor.find_browser() == str(program)
+        assert checks.find_browser() == str(program)
         assert checks.check_browser(settings) == checks.Finding("good", str(program))
 
 
