@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import signal
@@ -78,18 +79,23 @@ def send(
     client = KafkaProducer(bootstrap_servers=bootstrap_servers, **BATCHING, **SAFETY)
     tally = Acknowledged()
     next_report = tally.began
+    end = tally.began + (math.inf if duration is None else duration)
     for number, (key, value) in enumerate(messages):
         while tally.sent - tally.acked >= UNACKNOWLEDGED and not (stop.is_set() or tally.failure):
+            if time.monotonic() >= end:
+                break
             stop.wait(0.01)
         now = time.monotonic()
-        if rate and (ahead := tally.began + number / rate - now) > 0:
-            stop.wait(ahead)
+        due = tally.began + number / rate if rate else now
+        if due > now:  # at a low rate the end may come before the next message
+            stop.wait(min(due, end) - now)
+            now = time.monotonic()
         if now >= next_report:
             print(f"{datetime.now():%H:%M:%S} {json.dumps(tally.summary())}", file=sys.stderr, flush=True)
             if own_log and os.fstat(2).st_size > LOG_BYTES:
                 begin_log_anew()
             next_report = now + 1
-        if stop.is_set() or tally.failure or (duration is not None and now - tally.began >= duration):
+        if stop.is_set() or tally.failure or max(now, due) >= end:
             break
         try:
             client.send(topic, value, key).add_callback(tally.acknowledged).add_errback(tally.failed)
@@ -147,8 +153,8 @@ def parse_options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     options.start = options.start or datetime.now(UTC)
-    if options.duration is not None and options.duration < 0:
-        raise SettingError(f"--duration {options.duration} is below 0", "give seconds, such as --duration 30")
+    if options.duration is not None and not 0 <= options.duration < threading.TIMEOUT_MAX:
+        raise SettingError(f"--duration {options.duration} is no length", "give seconds, such as --duration 30")
     tweets.check(
         options.count, options.seed, options.start, options.rate, options.late, options.duplicates, options.malformed
     )

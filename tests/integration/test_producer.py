@@ -45,7 +45,18 @@ def test_the_schedule_is_kept(topic, run_module):
 
 def test_a_duration_ends_it(topic, run_module):
     run = run_module("producer", "--topic", topic, "--duration", 1, "--rate", 50, timeout=30)
-    assert 0 < json.loads(run.stdout.splitlines()[-1])["acked"] <= 51
+    assert 0 < json.loads(run.stdout.splitlines()[-1])["acked"] <= 50
+
+
+def test_a_duration_ends_it_also_before_the_next_message_is_due(topic, run_module):
+    run = run_module("producer", "--topic", topic, "--duration", 1, "--rate", 0.05, timeout=15)
+    assert json.loads(run.stdout.splitlines()[-1])["acked"] == 1
+
+
+@pytest.mark.parametrize("duration", ["nan", "-1", "inf"])
+def test_a_duration_that_is_none_is_said(run_module, duration):
+    run = run_module("producer", f"--duration={duration}", timeout=15)
+    assert run.returncode == 1 and "is no length" in run.stderr and "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
