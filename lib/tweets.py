@@ -26,6 +26,7 @@ FIXED_START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BLOCK = 1000  # messages made at once: enough for numpy to be quick, few enough to start at once
 JITTER_MS = 3000  # a tweet is up to this old when it is sent
 LATE_MS = 10 * 60 * 1000  # a late one is older by this
+MOST = 100_000_000  # messages: what is wrong with each is planned beforehand, in a byte of memory
 BURST_SECONDS, BURST_EVERY, BURST_WEIGHT = 30.0, 6.0, 1.2  # a burst's peak weighs as much as the top hashtag
 RESEND_WITHIN = 100  # a duplicate repeats one of the last so many tweets, as a client's resend does
 
@@ -86,6 +87,8 @@ def check(
     fractions = {"--late": late, "--duplicates": duplicates, "--malformed": malformed}
     if count is not None and count < 0:
         raise SettingError(f"--count {count} is below 0", "give the number of messages, such as --count 1000")
+    if count is not None and count > MOST:
+        raise SettingError(f"--count {count} is above {MOST}", "leave it away for messages without end, or give less")
     if seed < 0:
         raise SettingError(f"--seed {seed} is below 0", "give 0 or more")
     if not (rate == 0 or 0.001 <= rate <= 1e6):
@@ -106,6 +109,8 @@ def check(
             else f"{' + '.join(fractions)} are more than all",
             "let their sum be below 1",
         )
+    if not 1970 <= start.year < 3000:  # so that every event time has a year of four digits
+        raise SettingError(f"--start {start} is not of our time", "give one from 1970 to 2999")
     if start.tzinfo is None:
         raise SettingError(f"--start {start} has no time zone", "add one, such as 2026-01-01T12:00:00Z")
 
@@ -234,7 +239,10 @@ def add_options(parser: argparse.ArgumentParser, start: datetime | None, count: 
 
 def parse_time(text: str) -> datetime:
     """ISO 8601 with a time zone; without one it is taken as UTC."""
-    time = datetime.fromisoformat(text)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-01-01T12:00:00Z") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

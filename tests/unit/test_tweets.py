@@ -110,11 +110,14 @@ def test_popularity_is_skewed_and_trends_change():
         ({"rate": float("nan")}, "--rate"),
         ({"rate": 1e-12}, "--rate"),
         ({"count": -1}, "--count"),
+        ({"count": 10**14}, "--count"),
         ({"seed": -1}, "--seed"),
         ({"late": 1.5}, "--late"),
         ({"late": 0.6, "malformed": 0.6}, "more than all"),
         ({"duplicates": 1}, "no tweet to repeat"),
         ({"start": datetime(2026, 1, 1)}, "time zone"),
+        ({"start": datetime(1, 1, 1, tzinfo=UTC)}, "--start"),
+        ({"start": datetime(9999, 12, 31, tzinfo=UTC)}, "--start"),
     ],
 )
 def test_options_out_of_range_are_refused(options, said):
@@ -126,6 +129,8 @@ def test_command_line_says_what_is_wrong(run_module):
     run = run_module("tweets", "--rate", -1)
     assert run.returncode == 1 and "What to do: give messages a second" in run.stderr
     assert "Traceback" not in run.stderr
+    run = run_module("tweets", "--start", "yesterday")
+    assert run.returncode == 2 and "'yesterday' is not a time like 2026-01-01T12:00:00Z" in run.stderr
 
 
 def test_a_start_without_a_zone_is_utc():
