@@ -251,6 +251,9 @@ def main() -> None:
         if name == "read":
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args()
+    for name, least in {"partitions": 1, "max": 0}.items():
+        if (number := getattr(options, name, None)) is not None and number < least:
+            raise SettingError(f"--{name} {number} is below {least}", f"give {least} or more, or leave it away")
     if options.command == "list":
         print("\n".join(names()))
     elif options.command == "create":

@@ -50,6 +50,13 @@ def test_a_mistyped_topic_is_not_made(broker, run_module):
     assert "mistyped" not in topics.names()
 
 
+@pytest.mark.parametrize("wrong", [["read", "--max", -1], ["create", "--partitions", 0]])
+def test_a_number_out_of_range_is_said(run_module, wrong):
+    run = run_module("topics", *wrong)
+    assert run.returncode == 1 and "What to do" in run.stderr and "Traceback" not in run.stderr
+    assert f"{wrong[1]} {wrong[2]} is below" in run.stderr
+
+
 def test_a_name_that_cannot_be_one(broker):
     with pytest.raises(TopicError, match="cannot be a topic's name"):
         topics.create("with space")
