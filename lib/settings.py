@@ -49,6 +49,10 @@ class Settings:
     # Where all that the course makes is kept
     build_dir: Path = ROOT / "build"
 
+    def __post_init__(self) -> None:
+        # Relative to the project, because notebooks and child processes run in other folders, and must find the same.
+        object.__setattr__(self, "build_dir", ROOT / self.build_dir)
+
     @property
     def host(self) -> str:
         """The first bootstrap server's host name."""

@@ -70,6 +70,12 @@ def test_a_setting_can_be_overridden():
     assert from_environment({}) == Settings()
 
 
+def test_a_relative_build_folder_is_the_same_from_every_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert from_environment({"STREAM_BUILD_DIR": "other"}).build_dir == ROOT / "other"
+    assert from_environment({"STREAM_BUILD_DIR": str(tmp_path)}).build_dir == tmp_path
+
+
 @pytest.mark.parametrize(
     "name, value",
     [("PARTITIONS", "many"), ("BOOTSTRAP_SERVERS", "localhost"), ("BOOTSTRAP_SERVERS", "localhost:99999")],
