@@ -126,11 +126,11 @@ def start(
     return _running[checkpoint]
 
 
-def duration(name: str, text: str) -> pd.Timedelta:
-    """The length of a duration such as "30 seconds"; SettingError where it is none or not above 0."""
+def duration(name: str, text: str, or_none: bool = False) -> pd.Timedelta:
+    """The length of a duration such as "30 seconds"; SettingError where it is none, below 0, or 0 but for `or_none`."""
     try:
-        length = pd.Timedelta(text)
-        if length > pd.Timedelta(0):
+        length, none = pd.Timedelta(text), pd.Timedelta(0)
+        if length > none or (or_none and length == none):
             return length
     except ValueError:
         pass
@@ -187,7 +187,22 @@ def parse_options() -> argparse.Namespace:
     option("--top", type=int, default=settings.top, help="how many hashtags to show (default: %(default)s)")
     option("--trigger", default=settings.trigger, help="a micro-batch every so often (default: %(default)s)")
     option("--available-now", action="store_true", help="count what is there at the start, and end")
-    return parser.parse_args()
+    options = parser.parse_args()
+    check(options)
+    return options
+
+
+def check(options: argparse.Namespace) -> None:
+    """SettingError for options that make no sense, said before Spark has taken its time to start."""
+    window, slide = duration("--window", options.window), duration("--slide", options.slide)
+    if slide > window:
+        raise SettingError(
+            f"--slide {options.slide!r} is above --window {options.window!r}", "give a slide that is not"
+        )
+    for name in ("watermark", "trigger"):
+        duration(f"--{name}", getattr(options, name), or_none=True)
+    if options.top < 1:
+        raise SettingError(f"--top {options.top} is below 1", "give 1 or more")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,22 @@ def test_a_relative_build_folder_is_the_same_from_every_folder(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--top", -1], "--top -1 is below 1"),
+        (["--window", "0 seconds"], "--window '0 seconds' is not a duration"),
+        (["--slide", "40 seconds"], "--slide '40 seconds' is above --window '30 seconds'"),
+        (["--watermark", "banana"], "--watermark 'banana' is not a duration"),
+        (["--trigger=-1 seconds"], "--trigger '-1 seconds' is not a duration"),
+    ],
+)
+def test_a_consumer_option_that_makes_no_sense_is_said_before_anything_starts(run_module, options, said):
+    nowhere = {"STREAM_BOOTSTRAP_SERVERS": "localhost:1"}  # with sensible options that would be said
+    run = run_module("consumer", *options, environment=nowhere)
+    assert run.returncode == 1 and said in run.stderr and "What to do" in run.stderr and "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
     "name, value",
     [("PARTITIONS", "many"), ("BOOTSTRAP_SERVERS", "localhost"), ("BOOTSTRAP_SERVERS", "localhost:99999")],
 )
