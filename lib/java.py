@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -22,19 +23,23 @@ REMEDY = (
 
 @cache
 def find_java() -> Path:
-    """The `java` program to use: the one that was fetched, else JAVA_HOME's where that is set, else PATH's.
+    """The `java` program to use: the one that was fetched, if it is still there, else JAVA_HOME's where that is set,
+    else this Python's conda environment's, which may not be active, else PATH's.
 
     Raises JavaError where there is none, where JAVA_HOME leads nowhere, or where it is not Java 17, 21 or 25.
     """
     home, fetched = os.environ.get("JAVA_HOME"), settings.build_dir / "java-home"
-    if fetched.exists():
-        java, origin = shutil.which("java", path=str(Path(fetched.read_text()) / "bin")), str(fetched)
+    java, origin = None, str(fetched)
+    if fetched.exists():  # the cache that it was fetched to may have been emptied since
+        java = shutil.which("java", path=str(Path(fetched.read_text()) / "bin"))
+    if java:
+        pass
     elif home:
         java, origin = shutil.which("java", path=str(Path(home) / "bin")), f"JAVA_HOME={home}"
         if not java:
             raise JavaError(f"{origin}, but there is no bin/java in it", f"unset JAVA_HOME, or {REMEDY}")
     else:
-        java, origin = shutil.which("java"), "PATH"
+        java, origin = shutil.which("java", path=f"{sys.prefix}/bin") or shutil.which("java"), "PATH"
     if not java:
         raise JavaError("Kafka and Spark need Java, and none was found in JAVA_HOME or on PATH", REMEDY)
     found = java_version(Path(java))

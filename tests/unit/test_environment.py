@@ -146,6 +146,21 @@ def test_java_on_path_is_found_without_java_home(run_module, java_that_says):
     assert run.stdout.startswith("Java 21:")
 
 
+def test_a_fetched_java_that_is_gone_is_not_insisted_on(run_module, java_that_says, tmp_path):
+    (tmp_path / "java-home").write_text(str(tmp_path / "gone"))
+    home = java_that_says('openjdk version "17.0.1"')
+    run = run_module("java", environment={"JAVA_HOME": str(home), "STREAM_BUILD_DIR": str(tmp_path)})
+    assert run.stdout.startswith("Java 17:"), run.stderr
+
+
+def test_the_java_of_a_conda_environment_is_found_where_it_is_not_active(java_that_says, tmp_path):
+    home = java_that_says('openjdk version "17.0.1"')
+    code = f"import sys; sys.prefix = {str(home)!r}; from lib.java import find_java; print(find_java())"
+    environment = {k: v for k, v in os.environ.items() if k != "JAVA_HOME"} | {"PATH": str(tmp_path / "empty")}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert run.stdout.strip() == str(home / "bin" / "java"), run.stderr
+
+
 def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_path):
     """On a copy of the connector's jars; needs the network for the one jar that is fetched again."""
     from jgo.maven import MavenContext
