@@ -30,7 +30,7 @@ def start(settings: Settings, folder: Path) -> int:
     properties = folder / "server.properties"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        properties.write_text(server_properties(settings, folder / "data", free_port()), encoding="utf-8")
+        properties.write_text(server_properties(settings, Path("data"), free_port()), encoding="utf-8")
     except OSError as error:
         raise BrokerError(
             f"the broker's folder {folder} cannot be written: {error.strerror}",
@@ -42,7 +42,7 @@ def start(settings: Settings, folder: Path) -> int:
         # Its own session: Ctrl-C and a kernel's interrupt, which go to the whole process group, must not end it.
         process = subprocess.Popen(
             [*java_command(settings, folder), "kafka.Kafka", properties],
-            stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True, cwd=folder,
         )  # fmt: skip
     return process.pid
 
@@ -56,7 +56,7 @@ def server_properties(settings: Settings, data: Path, controller_port: int) -> s
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://127.0.0.1:{settings.port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{settings.host}:{settings.port}",
-        "log.dirs": data.as_posix(),
+        "log.dirs": data.as_posix(),  # in the broker's own folder, whose path may have a comma: two paths for Kafka
         "auto.create.topics.enable": "false",  # a mistyped topic must be an error, not a new topic
         "num.partitions": settings.partitions,
         "log.retention.hours": settings.retention_hours,
@@ -91,7 +91,7 @@ def format_storage(settings: Settings, folder: Path, properties: Path) -> None:
     """Give an empty data folder its cluster id, as `kafka-storage format` does."""
     cluster_id = "YXJxZXNwLWNvdXJzZS0wMQ"  # any 16 bytes in base64; fixed, so that a folder is recognised as ours
     command = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id, "-c", properties]
-    run = subprocess.run([*java_command(settings, folder), *command], capture_output=True, text=True)
+    run = subprocess.run([*java_command(settings, folder), *command], capture_output=True, text=True, cwd=folder)
     if run.returncode:
         reason = (run.stderr or run.stdout).strip().splitlines()
         raise BrokerError(

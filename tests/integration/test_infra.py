@@ -99,6 +99,17 @@ def test_a_stale_state_file_is_cleaned(run_module, elsewhere):
     assert psutil.pid_exists(ours.pid), "the process that now has the number is not touched"
 
 
+def test_the_build_folder_may_have_any_name(run_module, elsewhere, tmp_path):
+    """A comma in a path is two paths for Kafka, and its data would land beside the folder."""
+    mine = elsewhere | {"STREAM_BUILD_DIR": str(tmp_path / "mi carpeta ñ, dos")}
+    try:
+        assert "started in" in run_module("infra", "up", environment=mine, cwd=tmp_path).stdout
+        assert [path.name for path in tmp_path.iterdir()] == ["mi carpeta ñ, dos"]
+        assert (tmp_path / "mi carpeta ñ, dos" / "broker" / "data" / "meta.properties").exists()
+    finally:
+        assert "broker stopped" in run_module("infra", "down", environment=mine).stdout
+
+
 def test_external_never_starts_one(run_module, elsewhere):
     run = run_module("infra", "up", "--mode", "external", environment=elsewhere | {"STREAM_ANSWER_SECONDS": "1"})
     assert run.returncode == 1 and "no broker answers" in run.stderr and "What to do" in run.stderr
