@@ -30,16 +30,15 @@ def find_java() -> Path:
     """
     home, fetched = os.environ.get("JAVA_HOME"), settings.build_dir / "java-home"
     java, origin = None, str(fetched)
-    if fetched.exists():  # the cache that it was fetched to may have been emptied since
+    if fetched.exists():  # and what was fetched too, unless its cache has been emptied since
         java = shutil.which("java", path=str(Path(fetched.read_text()) / "bin"))
-    if java:
-        pass
-    elif home:
+    if not java and home:
         java, origin = shutil.which("java", path=str(Path(home) / "bin")), f"JAVA_HOME={home}"
         if not java:
             raise JavaError(f"{origin}, but there is no bin/java in it", f"unset JAVA_HOME, or {REMEDY}")
-    else:
-        java, origin = shutil.which("java", path=f"{sys.prefix}/bin") or shutil.which("java"), "PATH"
+    elif not java:
+        conda = os.pathsep.join([f"{sys.prefix}/bin", f"{sys.prefix}/Library/bin"])  # the second on Windows
+        java, origin = shutil.which("java", path=conda) or shutil.which("java"), "PATH"
     if not java:
         raise JavaError("Kafka and Spark need Java, and none was found in JAVA_HOME or on PATH", REMEDY)
     found = java_version(Path(java))
