@@ -22,6 +22,7 @@ from lib.settings import ROOT, Settings
 
 PULL_SECONDS = 1800  # for one image: the classic two are 1.7 GB unpacked, and a class room's network is slow
 START_SECONDS = 240  # `up` itself waits until ZooKeeper is healthy
+RESTARTS = 5  # of one container while we wait. After a crash ZooKeeper refuses the broker for 18 s, as "already there"
 WITHOUT = "or do without Docker: python -m lib.infra up --mode embedded"
 UNREACHABLE = ("failed to resolve", "dial tcp", "no such host", "timeout", "Timeout", "connection refused", "toomany")
 
@@ -46,12 +47,13 @@ class Container:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended by itself, once or (it is restarted then) again and again."""
-        return self.status in ("exited", "dead") or self.restarts > 2
+        """Whether it ended by itself, and nobody starts it again."""
+        return self.status in ("exited", "dead")
 
     def __str__(self) -> str:
         ended = f" with code {self.exit_code}" if self.failed or self.status == "restarting" else ""
-        return f"{self.name} {self.status}{ended}" + (f" ({self.health})" if self.health else "")
+        notes = "; ".join(filter(None, (self.health, f"restarts: {self.restarts}" if self.restarts else "")))
+        return f"{self.name} {self.status}{ended}" + (f" ({notes})" if notes else "")
 
 
 def prepare(settings: Settings) -> None:
@@ -90,14 +92,7 @@ def start(settings: Settings, file: Path, folder: Path) -> None:
         run = compose(file, "up", "--detach", seconds=START_SECONDS)
         if run.returncode:
             raise failure(run.stderr)
-        with suppress(TimeoutError):
-            wait_until(
-                lambda: topics.answers() or any(c.failed for c in containers(file)),
-                seconds=settings.ready_seconds,
-                every=1,
-            )
-        if not topics.answers():
-            raise not_ready(containers(file), f"is not ready after {settings.ready_seconds:g} s")
+        wait_for_broker(settings, file)
     except (BrokerError, DockerError):
         with suppress(DockerError):
             log = compose(file, "logs", "--no-color", "--tail", "200").stdout
@@ -105,6 +100,26 @@ def start(settings: Settings, file: Path, folder: Path) -> None:
         with suppress(DockerError):
             stop(file)
         raise
+
+
+def wait_for_broker(settings: Settings, file: Path) -> None:
+    """Wait until the broker answers; BrokerError where it takes too long, or ends, once or again and again."""
+    restarts = {container.name: container.restarts for container in containers(file)}
+    codes = set()  # seen on the way: a container that was restarted no longer tells why
+
+    def over() -> bool:
+        found = containers(file)
+        codes.update(container.exit_code for container in found)
+        ended = (c.failed or c.restarts - restarts.get(c.name, 0) > RESTARTS for c in found)
+        return topics.answers() or any(ended)
+
+    what = "ended"
+    try:
+        wait_until(over, seconds=settings.ready_seconds, every=0.5)
+    except TimeoutError:
+        what = f"is not ready after {settings.ready_seconds:g} s"
+    if not topics.answers():
+        raise not_ready(containers(file), what, killed=137 in codes)
 
 
 def stop(file: Path, volumes: bool = False) -> str:
@@ -242,10 +257,8 @@ def taken(port: int, said: str = "") -> BrokerError:
     )
 
 
-def not_ready(found: list[Container], what: str) -> BrokerError:
+def not_ready(found: list[Container], what: str, killed: bool) -> BrokerError:
     """The error for a broker that does not get ready, from how its containers are."""
-    killed = any(container.exit_code == 137 for container in found)
-    what = "ended" if any(container.failed for container in found) else what
     return BrokerError(
         f"the broker {what}: {', '.join(map(str, found)) or 'no container is there'}",
         "code 137 means killed, most often for want of memory: give Docker more (Docker Desktop, Settings, Resources)"

@@ -13,6 +13,8 @@ import pytest
 
 from lib import docker_stack, infra
 from lib.deadline import wait_until
+from lib.errors import BrokerError
+from lib.settings import Settings
 from tests.conftest import free_port, gone
 
 DESKTOP = "28.2.2|8000000000"  # version and bytes of memory, as `docker info` tells them
@@ -166,6 +168,33 @@ esac
     assert (tmp_path / "bin" / "docker.down").read_text().split()[-1] == "down", "and not its data"
     assert "OutOfMemoryError" in (tmp_path / "build" / "broker" / "docker.log").read_text()
     assert not (tmp_path / "build" / "broker" / "state.json").exists()
+
+
+def test_a_broker_that_is_restarted_again_and_again_is_given_up_with_the_reason(run_module, stand_in):
+    """Each look finds one restart more; only the look in between two runs sees how the last one ended."""
+    lines = """
+case "$1 $4" in
+  "compose ps") [ -e "$0.up" ] && echo 1f2e ;;
+  "compose up") touch "$0.up" ;;
+  "compose down") rm "$0.up" ;;
+esac
+[ "$1" = inspect ] && {
+  n=$(($(cat "$0.looks" 2>/dev/null) + 1)); echo $n >"$0.looks"
+  [ $n = 3 ] && echo "/kafka|restarting|137||$n" || echo "/kafka|running|0|starting|$n"
+}
+"""
+    run = run_module("infra", "up", environment=stand_in(lines) | {"STREAM_READY_SECONDS": "60"})
+    refused(run, "the broker ended: kafka running (starting; restarts: ", "code 137 means killed")
+
+
+def test_a_broker_that_once_crashed_is_waited_for(stand_in, monkeypatch):
+    """How often it was restarted before we came says nothing: ZooKeeper refuses a crashed broker for a while."""
+    environment = stand_in("""[ "$1" = compose ] && echo 1f2e; [ "$1" = inspect ] && echo '/kafka|running|0||9'""")
+    monkeypatch.setenv("PATH", environment["PATH"])
+    monkeypatch.setattr(docker_stack.topics, "answers", lambda: False)
+    settings = Settings(ready_seconds=1)
+    with pytest.raises(BrokerError, match="is not ready after 1 s: kafka running .restarts: 9."):
+        docker_stack.wait_for_broker(settings, docker_stack.compose_file(settings))
 
 
 def test_a_docker_that_hangs_is_given_up(stand_in, monkeypatch):
