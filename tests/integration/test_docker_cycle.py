@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib import docker_stack
+from lib.deadline import wait_until
 from lib.settings import ROOT
 from tests.conftest import free_port
 
@@ -45,7 +46,7 @@ def stack(request, tmp_path):
     subprocess.run(["docker", "compose", "-f", tmp_path / "compose.yml", "down", "-v"], capture_output=True)
 
 
-def test_up_ready_use_stop_start_down_up_and_gone(stack, run_module):
+def test_up_ready_use_crash_stop_start_down_up_and_gone(stack, run_module):
     def run(module, *arguments):
         done = run_module(module, *arguments, environment=stack, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -70,6 +71,15 @@ def test_up_ready_use_stop_start_down_up_and_gone(stack, run_module):
     assert json.loads(totals)["counted"] == 500
     sent = kept()
     assert len(sent) == 500
+    group = ["--group", "cycle", "--from-beginning", "--max-messages", 1, "--timeout-ms", 60_000]
+    told = docker("exec", "kafka-tests", "kafka-console-consumer", *by_hand[1:3], "--topic", "cycle", *group)
+    assert '"id"' in told, "one copy of Kafka's own topics is enough for a consumer group"
+
+    # `docker kill` would count as a wish; from within, a signal that Java does not survive is a crash.
+    subprocess.run(["docker", "exec", "kafka-tests", "sh", "-c", "kill -SEGV 1"], capture_output=True)
+    wait_until(lambda: int(docker("inspect", "--format", "{{.RestartCount}}", "kafka-tests")), seconds=60)
+    run("infra", "up")
+    assert kept() == sent, "it comes back by itself after a crash, and its data too"
 
     compose("stop")
     compose("start")
