@@ -9,6 +9,7 @@ answer.
 
 import argparse
 import json
+import re
 import signal
 import threading
 from pathlib import Path
@@ -68,6 +69,7 @@ def start(
     `bootstrap_servers` say where the messages come from. Raises QueryError where checkpoint, windows, question and
     topic do not belong together, where the output cannot be written, or where another consumer is at work on it.
     """
+    check(window, slide, watermark, top=top)
     spark = messages.sparkSession
     output = output.resolve()
     checkpoint = (checkpoint or output / "checkpoint").resolve()
@@ -78,8 +80,8 @@ def start(
     beginning = topics.offsets(topic, bootstrap_servers=bootstrap_servers)
     question = {"window": window, "slide": slide, "watermark": watermark}
     name = f"trends, to {output}"
-    step = duration("slide", slide)
-    tally, stopping = Tally(name, top, step, publish_to=output / "latest.json"), threading.Event()
+    step, stopping = duration("slide", slide), threading.Event()
+    tally = Tally(name, top, step, publish_to=output / "latest.json")
 
     def write_windows(batch: DataFrame, number: int) -> None:
         if stopping.is_set():  # under load the next batch begins at once: end here, with nothing of it written
@@ -119,21 +121,29 @@ def start(
         if isinstance(error, (PySparkException, Py4JJavaError)):
             raise QueryError(
                 f"Spark refused the query: {first_line_with('', str(error))}",
-                "window, slide, watermark and trigger are durations like '30 seconds'; a slide is not above its window",
+                "the trigger is what writeStream.trigger takes, such as {'processingTime': '2 seconds'}",
             ) from None
         raise
     _running[checkpoint] = Consumer(spark, *queries, tally, stopping, lock, topic, bootstrap_servers, beginning)
     return _running[checkpoint]
 
 
-def duration(name: str, text: str, or_none: bool = False) -> pd.Timedelta:
-    """The length of a duration such as "30 seconds"; SettingError where it is none, below 0, or 0 but for `or_none`."""
-    try:
-        length, none = pd.Timedelta(text), pd.Timedelta(0)
-        if length > none or (or_none and length == none):
+def check(window: str, slide: str, watermark: str, trigger: str = settings.trigger, top: int = settings.top) -> None:
+    """SettingError for a question that makes no sense: said by us, in a line, and before Spark has started."""
+    if duration("slide", slide) > duration("window", window):
+        raise SettingError(f"slide {slide!r} is above window {window!r}", "give a slide that is not")
+    for name, text in {"watermark": watermark, "trigger": trigger}.items():
+        duration(name, text, least=0)
+    if top < 1:
+        raise SettingError(f"top {top} is below 1", "give 1 or more")
+
+
+def duration(name: str, text: str, least: int = 1) -> pd.Timedelta:
+    """The length of a duration in Spark's words, such as "30 seconds"; SettingError where it is none, or too short."""
+    if re.fullmatch(r"(\d+ (millisecond|second|minute|hour|day)s?\s*)+", text):  # pandas takes "1min", Spark does not
+        length = pd.Timedelta(text)
+        if length >= pd.Timedelta(milliseconds=least):
             return length
-    except ValueError:
-        pass
     raise SettingError(f"{name} {text!r} is not a duration", "give one like '30 seconds' or '1 minute'")
 
 
@@ -188,21 +198,8 @@ def parse_options() -> argparse.Namespace:
     option("--trigger", default=settings.trigger, help="a micro-batch every so often (default: %(default)s)")
     option("--available-now", action="store_true", help="count what is there at the start, and end")
     options = parser.parse_args()
-    check(options)
+    check(options.window, options.slide, options.watermark, options.trigger, options.top)
     return options
-
-
-def check(options: argparse.Namespace) -> None:
-    """SettingError for options that make no sense, said before Spark has taken its time to start."""
-    window, slide = duration("--window", options.window), duration("--slide", options.slide)
-    if slide > window:
-        raise SettingError(
-            f"--slide {options.slide!r} is above --window {options.window!r}", "give a slide that is not"
-        )
-    for name in ("watermark", "trigger"):
-        duration(f"--{name}", getattr(options, name), or_none=True)
-    if options.top < 1:
-        raise SettingError(f"--top {options.top} is below 1", "give 1 or more")
 
 
 if __name__ == "__main__":

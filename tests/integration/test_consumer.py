@@ -162,9 +162,10 @@ def test_what_does_not_belong_together_is_refused(spark, topic, tmp_path, run_mo
     with pytest.raises(QueryError, match="belongs to another query: it was begun with window '30 seconds' instead of"):
         start(spark, topic, output, window="20 seconds", **now)
     with pytest.raises(QueryError, match="Spark refused the query"):
-        start(spark, topic, tmp_path / "new", slide="1 hour", **now)
-    with pytest.raises(SettingError, match="'never' is not a duration"):
-        start(spark, topic, tmp_path / "new", slide="never", **now)
+        start(spark, topic, tmp_path / "new", trigger={"processingTime": "never"})
+    for wrong in ({"slide": "1 hour"}, {"slide": "never"}, {"window": "1min"}, {"watermark": "-1 seconds"}, {"top": 0}):
+        with pytest.raises(SettingError):
+            start(spark, topic, tmp_path / "new", **wrong, **now)
 
     (tmp_path / "a-file").write_text("")
     os.rename(output / "trends", tmp_path / "trends")

@@ -114,6 +114,8 @@ ODD_TIMES = """2026-01-01T12:00:00Z|2026-01-01T12:00:00.000|2026-01-01T12:00:00.
 0001-01-01T00:00:00.000Z|1582-10-10T00:00:00.000Z|1969-12-31T23:59:59.999Z|2026-01-01T12:05:00.000Z
 2026-01-01T12:05:00.001Z|9999-12-31T23:59:59.999Z|٢٠٢٦-01-01T12:00:00.000Z| 2026-01-01T12:00:00.000Z
 2026-01-01T12:00:00.00 Z|2026-01-01T12:00:00.000Z |+026-01-01T12:00:00.000Z""".replace("\n", "|").split("|")
+ODD_NUMBERS = ("1" * 1000, "1" * 1001, "-" + "1" * 1000, "1." + "1" * 999, "1." + "1" * 1000, "1e-" + "0" * 1000)
+ODD_NUMBERS += ("1" * 5000,)
 HOSTILE = [
     *(changed(**{name: value}) for name in GOOD for value in ODD_VALUES),
     *(changed(more=value) for value in (LONG, [[1]] * 9, {"id": 7}, 10**300, float("nan"), float("inf"), -0.0)),
@@ -125,6 +127,7 @@ HOSTILE = [
     *(b"[" + changed() + b"]", b"[" + changed() + b"," + changed() + b"]", changed() + changed(id="b")),
     *(changed().replace(b'"', b"'"), changed().replace(b'"id"', b"id"), changed().decode().encode("utf-16")),
     *(b"[" * DEEP, b'{"a":' * DEEP),
+    *(changed(**{name: "?"}).replace(b'"?"', n.encode()) for name in ("user", "more") for n in ODD_NUMBERS),
 ]
 
 

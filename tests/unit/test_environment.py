@@ -79,11 +79,12 @@ def test_a_relative_build_folder_is_the_same_from_every_folder(tmp_path, monkeyp
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["--top", -1], "--top -1 is below 1"),
-        (["--window", "0 seconds"], "--window '0 seconds' is not a duration"),
-        (["--slide", "40 seconds"], "--slide '40 seconds' is above --window '30 seconds'"),
-        (["--watermark", "banana"], "--watermark 'banana' is not a duration"),
-        (["--trigger=-1 seconds"], "--trigger '-1 seconds' is not a duration"),
+        (["--top", -1], "top -1 is below 1"),
+        (["--window", "0 seconds"], "window '0 seconds' is not a duration"),
+        (["--slide", "40 seconds"], "slide '40 seconds' is above window '30 seconds'"),
+        (["--window", "1min"], "window '1min' is not a duration"),
+        (["--watermark", "banana"], "watermark 'banana' is not a duration"),
+        (["--trigger=-1 seconds"], "trigger '-1 seconds' is not a duration"),
     ],
 )
 def test_a_consumer_option_that_makes_no_sense_is_said_before_anything_starts(run_module, options, said):
