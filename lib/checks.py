@@ -125,7 +125,9 @@ def check_port(settings: Settings) -> Finding:
     if topics.advertised():
         return Finding("good", f"{port}: a broker, {who}")
     remedy = f"end that program, or choose another: STREAM_BOOTSTRAP_SERVERS=localhost:{port + 100}"
-    return Finding("missing", f"{port} is taken by {who}, which is no broker", remedy)
+    if who.startswith("the container"):
+        remedy = f"a broker that is starting answers within a minute; else: docker stop NAME, or {remedy}"
+    return Finding("missing", f"{port} is taken by {who}, which does not answer as a Kafka broker", remedy)
 
 
 def check_zookeeper_port(settings: Settings) -> Finding:

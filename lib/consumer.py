@@ -66,8 +66,9 @@ def start(
     Windows go to `output`/trends as Parquet (window_start, window_end, hashtag, tweets, batch), malformed messages to
     `output`/malformed (partition, offset, timestamp, reason, value, batch), the newest ranking to `output`/latest.json;
     the checkpoint is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes. `topic` and
-    `bootstrap_servers` say where the messages come from. Raises QueryError where checkpoint, windows, question and
-    topic do not belong together, where the output cannot be written, or where another consumer is at work on it.
+    `bootstrap_servers` say where the messages come from. Raises SettingError for a question that makes no sense, and
+    QueryError where checkpoint, windows, question and topic do not belong together, where the output cannot be written,
+    or where another consumer is at work on it.
     """
     check(window, slide, watermark, top=top)
     spark = messages.sparkSession

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,24 @@ def small_disk(tmp_path):
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def spawn():
+    """Start `python -m lib.NAME ARGUMENTS…` in a session of its own; what the test leaves running is killed."""
+    processes = []
+
+    def start(module: str, *arguments, environment: dict | None = None, **options) -> subprocess.Popen:
+        command = [sys.executable, "-m", f"lib.{module}", *map(str, arguments)]
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        processes.append(subprocess.Popen(command, env=os.environ | (environment or {}), **options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture

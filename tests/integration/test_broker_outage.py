@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 from lib import tweets
@@ -16,15 +14,12 @@ from tests.integration.test_producer import by_key
 TWEETS, RATE = 50_000, 1500
 
 
-def test_nothing_acknowledged_is_lost_or_doubled(run_module, elsewhere):  # noqa: F811
+def test_nothing_acknowledged_is_lost_or_doubled(run_module, spawn, elsewhere):  # noqa: F811
     assert run_module("infra", "up", environment=elsewhere).returncode == 0
     run_module("topics", "create", "outage", environment=elsewhere)
     start = "2026-01-01T12:00:00Z"
     options = ["--topic", "outage", "--count", str(TWEETS), "--rate", str(RATE), "--start", start]
-    producer = subprocess.Popen(
-        [sys.executable, "-m", "lib.producer", *options],
-        env=os.environ | elsewhere, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    producer = spawn("producer", *options, environment=elsewhere)
     reports = []
     threading.Thread(target=lambda: reports.extend(producer.stderr), daemon=True).start()
 

@@ -94,18 +94,14 @@ def test_started_twice_it_is_the_running_one(spark, topic, tmp_path):
     again.stop()
 
 
-def test_killed_at_any_moment_it_goes_on_and_stays_right(spark, topic, tmp_path, run_module):
+def test_killed_at_any_moment_it_goes_on_and_stays_right(spark, topic, tmp_path, run_module, spawn):
     """SIGTERM, SIGKILL, SIGKILL in the middle of the work, then to the end: the windows are exact."""
     output = tmp_path / "out"
-    options = ["--topic", topic, "--output", str(output), "--trigger", "0 seconds"]
-    command = [sys.executable, "-m", "lib.consumer", *options]
     producer = start_producer(topic, rate=500, late=0.01, duplicates=0.02, malformed=0.01)
     moments = random.Random(5)
     last = 0
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+        process = spawn("consumer", "--topic", topic, "--output", output, "--trigger", "0 seconds")
         wanted = last + moments.randint(2, 6)
         wait_until(lambda wanted=wanted: committed(output) >= wanted, seconds=90, every=0.01)
         jvm_and_all = psutil.Process(process.pid).children(recursive=True)

@@ -60,12 +60,8 @@ def test_a_duration_that_is_none_is_said(run_module, duration):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_it_flushes_and_sums_up(topic, number):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lib.producer", "--topic", topic, "--rate", "200"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def test_asked_to_end_it_flushes_and_sums_up(topic, spawn, number):
+    process = spawn("producer", "--topic", topic, "--rate", 200)
     wait_until(lambda: sum(topics.offsets(topic).values()) > 20, seconds=20)
     process.send_signal(number)
     output, _ = process.communicate(timeout=20)
