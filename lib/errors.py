@@ -10,7 +10,7 @@ CourseError
 ├── ProducerError    tweets that were not acknowledged, a producer that died
 ├── QueryError       a streaming query that failed or fell behind its deadline
 ├── CountError       the stream's answer is not the recount's
-└── StepError        a cell of the master notebook failed
+└── StepError        a step of the main job failed, most often a cell of the master notebook
 """
 
 import sys

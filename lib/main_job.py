@@ -9,6 +9,7 @@ import time
 from datetime import datetime
 
 import nbformat
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -24,7 +25,16 @@ RESULT = settings.build_dir / NOTEBOOK.name
 
 
 def main() -> None:
-    console = Console()
+    try:
+        lock = FileLock(settings.folder("runs") / "in-use.lock").acquire(timeout=0)
+    except Timeout:  # it would take the other one's result, and its broker would go with the other
+        raise StepError("another `make run` is at work in this folder", "wait until it has ended") from None
+    with lock:
+        run(Console())
+
+
+def run(console: Console) -> None:
+    """The whole job; StepError where a step of it fails. A broker that it started it stops."""
     console.print(f"==> Java {java_version(find_java())} at {find_java()}", highlight=False)
     infra.exit_on_signals()
     broker = None

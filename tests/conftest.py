@@ -44,6 +44,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=error.what))
 
 
+def pytest_configure():
+    """A CI's time limit ends the tests by SIGTERM: they clean up then, too."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=128 + signal.SIGTERM))
+
+
 def pytest_unconfigure():
     """What the tests make goes away with them, after the broker that keeps its state there, whoever started it."""
     if infra.state():

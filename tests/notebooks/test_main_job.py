@@ -6,6 +6,7 @@ import sys
 
 import nbformat
 import psutil
+from filelock import FileLock
 
 from lib import topics
 from lib.settings import settings
@@ -50,6 +51,12 @@ def test_a_step_that_fails_is_named_and_everything_is_cleaned_up(broker, run_mod
     assert "step '3. Spark: count what trends' of the notebook failed" in run.stderr
     assert "'nonsense' is not a Spark master" in run.stderr and "Traceback" not in run.stderr
     assert not left_behind(before)
+
+
+def test_a_second_main_job_at_once_is_refused(run_module):
+    with FileLock(settings.folder("runs") / "in-use.lock"):
+        run = run_module("main_job")
+    assert run.returncode == 1 and run.stdout == "" and "another `make run` is at work" in run.stderr
 
 
 def left_behind(before: set[int]) -> list[str]:
