@@ -121,11 +121,12 @@ def check_port(settings: Settings) -> Finding:
         return Finding("note", f"{port} is the business of who runs the broker in mode external")
     if not topics.port_is_open():
         return Finding("good", f"{port} is free")
-    who = docker_stack.published_by(port) or ports.owner(port)
+    container = docker_stack.published_by(port)
+    who = container or ports.owner(port)
     if topics.advertised():
         return Finding("good", f"{port}: a broker, {who}")
     remedy = f"end that program, or choose another: STREAM_BOOTSTRAP_SERVERS=localhost:{port + 100}"
-    if who.startswith("the container"):
+    if container:
         remedy = f"a broker that is starting answers within a minute; else: docker stop NAME, or {remedy}"
     return Finding("missing", f"{port} is taken by {who}, which does not answer as a Kafka broker", remedy)
 
