@@ -32,10 +32,10 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make the environment and fetch the jars, and no more
-	@$(BIN)/python -m lib.jars
+	@$(BIN)/python -m lib.infra.jars
 
 run: $(STAMP)  ## the whole pipeline once: broker, producer, Spark, trending topics, and the proof of the count
-	@$(BIN)/python -m lib.main_job
+	@$(BIN)/python -m lib.course.main_job
 
 test: $(STAMP)  ## every test
 	@$(BIN)/python -m ruff check --quiet .
@@ -43,7 +43,7 @@ test: $(STAMP)  ## every test
 	@$(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 300 tests notebooks
 
 notebooks: $(STAMP)  ## execute the series headless; pages in build/notebooks (UPDATE=1: refresh the committed outputs)
-	@$(BIN)/python -m lib.series $(if $(UPDATE),--update)
+	@$(BIN)/python -m lib.course.series $(if $(UPDATE),--update)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks
@@ -69,4 +69,4 @@ lock: $(BIN)/python  ## renew requirements.lock, environment.yml and the jar loc
 	     'name: arqesp' 'channels: [conda-forge]' 'dependencies:' '  - python=3.11' '  - openjdk=17' '  - pip' '  - pip:'; \
 	   sed -nE "s/^([A-Za-z0-9._-]+==[^\\]*[^\\ ]) *\\\\?$$/      - \"\1\"/p" requirements.lock; \
 	   printf '%s\n' '      - "-e ."'; } > environment.yml
-	@$(BIN)/python -m lib.jars --lock
+	@$(BIN)/python -m lib.infra.jars --lock

@@ -16,10 +16,10 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from lib.embedded_kafka import LOG_CONFIGURATION
 from lib.errors import QueryError, SettingError
-from lib.jars import jars
-from lib.java import java_home
+from lib.infra.embedded import LOG_CONFIGURATION
+from lib.infra.jars import jars
+from lib.infra.java import java_home
 from lib.settings import settings
 
 LOG = settings.build_dir / "logs" / "spark.log"
@@ -61,7 +61,7 @@ def spark_session(
             last = LOG.with_name("spark-console.log").read_text(errors="replace").strip().splitlines()[-3:]
             raise QueryError(
                 "Spark's Java process ended while it was starting:\n  " + "\n  ".join(last),
-                f"see {LOG.with_name('spark-console.log')}; check Java with: python -m lib.java",
+                f"see {LOG.with_name('spark-console.log')}; check Java with: python -m lib.infra.java",
             ) from None
     context = SparkContext(gateway=gateway, conf=conf)
     if threading.current_thread() is threading.main_thread():

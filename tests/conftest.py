@@ -28,8 +28,9 @@ os.environ["STREAM_BOOTSTRAP_SERVERS"] = f"localhost:{free_port()}"
 import psutil  # noqa: E402
 import pytest  # noqa: E402
 
-from lib import docker_stack, infra, topics  # noqa: E402
+from lib import infra, topics  # noqa: E402
 from lib.errors import DockerError  # noqa: E402
+from lib.infra import compose as docker_stack  # noqa: E402
 from lib.spark_session import spark_session  # noqa: E402
 
 

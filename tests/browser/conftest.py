@@ -14,9 +14,9 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from lib.checks import find_browser
-from lib.deadline import wait_until
+from lib.doctor.checks import find_browser
 from lib.settings import ROOT
+from lib.wait import wait_until
 from tests.conftest import FOLDER, free_port, gone
 
 SCREENSHOTS = ROOT / "build" / "screenshots"

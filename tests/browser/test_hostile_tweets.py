@@ -40,7 +40,7 @@ from lib import consumer, topics
 from lib.live_table import LiveTable, to_html
 from lib.settings import settings
 from lib.spark_session import spark_session
-from lib.status import Status
+from lib.consumer.status import Status
 from lib.trends import ranking
 spark = spark_session("browser")
 

@@ -12,8 +12,8 @@ from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import TimeoutError as NothingHappened
 
 from lib import topics
-from lib.deadline import wait_until
 from lib.settings import ROOT, settings
+from lib.wait import wait_until
 from tests.conftest import gone
 
 # The lesson whose live table is watched, with parameters that let its producer outlast the test.
@@ -23,7 +23,7 @@ EVERY = settings.refresh_seconds
 PICTURES = "[...document.querySelectorAll('.jp-Notebook img')].map(i => [i.alt, i.naturalWidth])"
 # It runs until the test has seen what it wanted to see.
 LONG_CELL = """from pathlib import Path
-from lib.deadline import wait_until
+from lib.wait import wait_until
 wait_until(Path("go-on").exists, 60)
 print("the long cell is over")"""
 

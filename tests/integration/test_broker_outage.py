@@ -6,7 +6,7 @@ import signal
 import threading
 
 from lib import tweets
-from lib.deadline import wait_until
+from lib.wait import wait_until
 from tests.conftest import gone
 from tests.integration.test_infra import elsewhere, pid_of  # noqa: F401
 from tests.integration.test_producer import by_key

@@ -13,11 +13,12 @@ import psutil
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
-from lib import batches, consumer, recount, status, topics, trends
-from lib.deadline import wait_until
+from lib import consumer, recount, topics, trends
+from lib.consumer import batches, status
 from lib.errors import QueryError, SettingError
 from lib.producer import start_producer
 from lib.settings import settings
+from lib.wait import wait_until
 from tests.integration.test_trends import HOSTILE, changed
 
 MISCHIEF = ["--late", 0.01, "--duplicates", 0.02, "--malformed", 0.01]

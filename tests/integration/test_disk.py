@@ -65,7 +65,9 @@ def test_a_broker_whose_disk_is_full_keeps_what_it_has_acknowledged(small_disk, 
 
 
 @pytest.mark.parametrize(
-    "command", [("infra", "up"), ("consumer", "--available-now"), ("main_job",), ("series", "00_master")], ids=" ".join
+    "command",
+    [("infra", "up"), ("consumer", "--available-now"), ("course.main_job",), ("course.series", "00_master")],
+    ids=" ".join,
 )
 def test_a_build_folder_that_cannot_be_written_is_said(broker, topic, tmp_path, command, run_module):
     (tmp_path / "a-file").write_text("")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lib import docker_stack
-from lib.deadline import wait_until
+from lib.infra import compose as docker_stack
 from lib.settings import ROOT
+from lib.wait import wait_until
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.docker

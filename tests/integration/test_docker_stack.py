@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import docker_stack, infra
-from lib.deadline import wait_until
+from lib import infra
 from lib.errors import BrokerError
+from lib.infra import compose as docker_stack
 from lib.settings import Settings
+from lib.wait import wait_until
 from tests.conftest import free_port, gone
 
 DESKTOP = "28.2.2|8000000000"  # version and bytes of memory, as `docker info` tells them

@@ -15,9 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lib import checks, doctor, embedded_kafka, jars, topics
-from lib.deadline import wait_until
+from lib import doctor, topics
+from lib.doctor import checks
+from lib.infra import embedded as embedded_kafka
+from lib.infra import jars
 from lib.settings import ROOT, Settings, settings
+from lib.wait import wait_until
 from tests.conftest import free_port
 
 NOWHERE = {"STREAM_BOOTSTRAP_SERVERS": "localhost:1"}
@@ -163,7 +166,7 @@ def test_a_jar_that_is_missing(run_module, own_jars):
     environment, cache = own_jars
     jar = next(cache.rglob("lz4-java*.jar"))
     jar.unlink()
-    missing(run_module("doctor", environment=environment), "jars", f"{jar.name} is missing", "python -m lib.jars")
+    missing(run_module("doctor", environment=environment), "jars", f"{jar.name} is missing", "python -m lib.infra.jars")
     assert not jar.exists(), "the doctor only looks"
     elsewhere = environment | {"STREAM_MODE": "external"}
     assert "4, verified" in line(run_module("doctor", environment=elsewhere), "jars"), "it is the broker's alone"
@@ -181,7 +184,7 @@ def test_a_jar_with_one_byte_flipped(run_module, own_jars):
     jar.unlink()
     jar.write_bytes(content)
     run = run_module("doctor", environment=environment)
-    missing(run, "jars", f"{jar.name} is not the one that was locked", "python -m lib.jars")
+    missing(run, "jars", f"{jar.name} is not the one that was locked", "python -m lib.infra.jars")
 
 
 def test_too_little_memory(run_module):

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from lib import infra, topics
-from lib.deadline import wait_until
 from lib.settings import settings
+from lib.wait import wait_until
 from tests.conftest import free_port, gone
 
 

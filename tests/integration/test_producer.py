@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from lib import producer, topics, tweets
-from lib.deadline import wait_until
 from lib.errors import ProducerError
 from lib.producer import RunningProducer, start_producer
 from lib.settings import settings
+from lib.wait import wait_until
 from tests.conftest import gone
 
 START = "2026-01-01T12:00:00Z"

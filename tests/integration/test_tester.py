@@ -10,9 +10,9 @@ from fnmatch import fnmatch
 import pytest
 
 from lib import topics
-from lib.deadline import wait_until
 from lib.producer import start_producer
 from lib.settings import ROOT, settings
+from lib.wait import wait_until
 
 MESSAGES = [f"{{'usuario': 'User_{n}', 'mensaje': 'Hola Kafka', 'contador': {n}}}" for n in range(1, 6)]
 

@@ -10,8 +10,8 @@ from statistics import median
 import nbformat
 import pytest
 
-from lib.notebook import parameters
-from lib.series import METADATA
+from lib.course.notebook import parameters
+from lib.course.series import METADATA
 from lib.settings import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

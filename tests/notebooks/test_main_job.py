@@ -17,9 +17,9 @@ def test_two_notebooks_at_once_verify_each_its_own_tweets_among_those_of_others(
     topics.create(settings.topic)
     run_module("producer", "--count", 3000, "--rate", 0, "--malformed", 0.1, "--seed", 3)
     before = {p.pid for p in psutil.process_iter()}
-    second = [sys.executable, "-m", "lib.series", "00_master", "-p", "TWEETS", "5000", "-p", "SEED", "4"]
+    second = [sys.executable, "-m", "lib.course.series", "00_master", "-p", "TWEETS", "5000", "-p", "SEED", "4"]
     with subprocess.Popen(second, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as other:
-        run = run_module("main_job", timeout=300)
+        run = run_module("course.main_job", timeout=300)
         shown = other.communicate(timeout=300)[0]
     assert other.returncode == 0 and "1 passed, 0 failed" in shown, shown
     executed = (settings.build_dir / "notebooks" / "00_master.ipynb").read_text()
@@ -46,7 +46,7 @@ def test_two_notebooks_at_once_verify_each_its_own_tweets_among_those_of_others(
 
 def test_a_step_that_fails_is_named_and_everything_is_cleaned_up(broker, run_module):
     before = {p.pid for p in psutil.process_iter()}
-    run = run_module("main_job", environment={"STREAM_SPARK_MASTER": "nonsense"}, timeout=120)
+    run = run_module("course.main_job", environment={"STREAM_SPARK_MASTER": "nonsense"}, timeout=120)
     assert run.returncode == 1
     assert "step '3. Spark: count what trends' of the notebook failed" in run.stderr
     assert "'nonsense' is not a Spark master" in run.stderr and "Traceback" not in run.stderr
@@ -55,7 +55,7 @@ def test_a_step_that_fails_is_named_and_everything_is_cleaned_up(broker, run_mod
 
 def test_a_second_main_job_at_once_is_refused(run_module):
     with FileLock(settings.folder("runs") / "in-use.lock"):
-        run = run_module("main_job")
+        run = run_module("course.main_job")
     assert run.returncode == 1 and run.stdout == "" and "another `make run` is at work" in run.stderr
 
 

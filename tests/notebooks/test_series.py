@@ -16,7 +16,7 @@ SHORTER = ["-p", "BACKGROUND_TWEETS", 300, "-p", "LIVE_SECONDS", 15, "-p", "LIVE
 
 def test_the_lessons_pass_in_order_and_leave_nothing_running(broker, run_module):
     before = {p.pid for p in psutil.process_iter()}
-    run = run_module("series", *LESSONS, *SHORTER, timeout=900)
+    run = run_module("course.series", *LESSONS, *SHORTER, timeout=900)
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.findall(r"^(\w+) +passed +\d+ s$", run.stdout, re.M) == LESSONS
     assert f"{len(LESSONS)} passed, 0 failed" in run.stdout
@@ -31,7 +31,7 @@ def test_the_lessons_pass_in_order_and_leave_nothing_running(broker, run_module)
 
 
 def test_after_a_failure_it_goes_on_and_says_so_at_the_end(broker, run_module):
-    run = run_module("series", "00_master", "01_infrastructure", environment={"STREAM_SPARK_MASTER": "nonsense"})
+    run = run_module("course.series", "00_master", "01_infrastructure", environment={"STREAM_SPARK_MASTER": "nonsense"})
     assert run.returncode == 1 and "1 passed, 1 failed" in run.stdout
     assert re.search(r"^00_master +FAILED", run.stdout, re.M) and re.search(r"^01_infra\w+ +passed", run.stdout, re.M)
     assert "'nonsense' is not a Spark master" in run.stdout and "Traceback" not in run.stdout + run.stderr
@@ -46,5 +46,5 @@ def test_after_a_failure_it_goes_on_and_says_so_at_the_end(broker, run_module):
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_runs(arguments, message, run_module):
-    run = run_module("series", *arguments)
+    run = run_module("course.series", *arguments)
     assert run.returncode and message in run.stderr and "Traceback" not in run.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.embedded_kafka import server_properties
+from lib.infra.embedded import server_properties
 from lib.settings import KAFKA_VERSION, ROOT, Settings
 
 CLASSIC, KRAFT = (ROOT / "docker" / name for name in ("docker-compose.yml", "docker-compose.kraft.yml"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.jars import LOCKS
+from lib.infra.jars import LOCKS
 from lib.settings import KAFKA_VERSION, ROOT, Settings, from_environment
 
 PINS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
@@ -120,43 +120,43 @@ def java_that_says(tmp_path):
     [('openjdk version "11.0.2"', "Java 11"), ('java version "1.8.0_292"', "Java 8"), ("?", "Java of unknown")],
 )
 def test_a_wrong_java_is_said(run_module, java_that_says, said, found):
-    run = run_module("java", environment={"JAVA_HOME": str(java_that_says(said))})
+    run = run_module("infra.java", environment={"JAVA_HOME": str(java_that_says(said))})
     assert run.returncode == 1 and found in run.stderr and "17, 21, 25 is needed" in run.stderr
     assert "--fetch" in run.stderr and "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("version", [17, 21, 25])
 def test_a_right_java_is_taken(run_module, java_that_says, version):
-    run = run_module("java", environment={"JAVA_HOME": str(java_that_says(f'openjdk version "{version}.0.1"'))})
+    run = run_module("infra.java", environment={"JAVA_HOME": str(java_that_says(f'openjdk version "{version}.0.1"'))})
     assert run.stdout.startswith(f"Java {version}:")
 
 
 def test_java_home_to_nowhere_is_said(run_module):
-    run = run_module("java", environment={"JAVA_HOME": "/nowhere"})
+    run = run_module("infra.java", environment={"JAVA_HOME": "/nowhere"})
     assert run.returncode == 1 and "JAVA_HOME=/nowhere, but there is no bin/java in it" in run.stderr
 
 
 def test_no_java_is_said(run_module, tmp_path):
-    run = run_module("java", environment={"JAVA_HOME": None, "PATH": str(tmp_path)})
-    assert run.returncode == 1 and "none was found" in run.stderr and "python -m lib.java --fetch" in run.stderr
+    run = run_module("infra.java", environment={"JAVA_HOME": None, "PATH": str(tmp_path)})
+    assert run.returncode == 1 and "none was found" in run.stderr and "python -m lib.infra.java --fetch" in run.stderr
 
 
 def test_java_on_path_is_found_without_java_home(run_module, java_that_says):
     folder = java_that_says('openjdk version "21.0.1"') / "bin"
-    run = run_module("java", environment={"JAVA_HOME": None, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
+    run = run_module("infra.java", environment={"JAVA_HOME": None, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
     assert run.stdout.startswith("Java 21:")
 
 
 def test_a_fetched_java_that_is_gone_is_not_insisted_on(run_module, java_that_says, tmp_path):
     (tmp_path / "java-home").write_text(str(tmp_path / "gone"))
     home = java_that_says('openjdk version "17.0.1"')
-    run = run_module("java", environment={"JAVA_HOME": str(home), "STREAM_BUILD_DIR": str(tmp_path)})
+    run = run_module("infra.java", environment={"JAVA_HOME": str(home), "STREAM_BUILD_DIR": str(tmp_path)})
     assert run.stdout.startswith("Java 17:"), run.stderr
 
 
 def test_the_java_of_a_conda_environment_is_found_where_it_is_not_active(java_that_says, tmp_path):
     home = java_that_says('openjdk version "17.0.1"')
-    code = f"import sys; sys.prefix = {str(home)!r}; from lib.java import find_java; print(find_java())"
+    code = f"import sys; sys.prefix = {str(home)!r}; from lib.infra.java import find_java; print(find_java())"
     environment = {k: v for k, v in os.environ.items() if k != "JAVA_HOME"} | {"PATH": str(tmp_path / "empty")}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert run.stdout.strip() == str(home / "bin" / "java"), run.stderr
@@ -166,7 +166,7 @@ def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_pa
     """On a copy of the connector's jars; needs the network for the one jar that is fetched again."""
     from jgo.maven import MavenContext
 
-    from lib.jars import jars
+    from lib.infra.jars import jars
 
     paths, repository = jars("connector"), MavenContext().repo_cache
     for path in paths:
@@ -178,7 +178,7 @@ def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_pa
     content[100] ^= 1
     broken.write_bytes(content)
 
-    fetch = "from lib.jars import jars; print(len(jars('connector')))"
+    fetch = "from lib.infra.jars import jars; print(len(jars('connector')))"
     environment = os.environ | {"M2_REPO": str(tmp_path)}
     offline = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")}
     run = subprocess.run([sys.executable, "-c", fetch], capture_output=True, text=True, env=environment)
@@ -190,7 +190,9 @@ def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_pa
     assert again.stdout.strip() == "4" and again.stderr == "", "the second time needs no network"
     broken.unlink()
     alone = subprocess.run([sys.executable, "-c", fetch], capture_output=True, text=True, env=environment | offline)
-    assert alone.returncode == 1 and "could not be fetched" in alone.stderr and "python -m lib.jars" in alone.stderr
+    assert (
+        alone.returncode == 1 and "could not be fetched" in alone.stderr and "python -m lib.infra.jars" in alone.stderr
+    )
 
 
 def test_another_package_called_lib_is_not_in_the_way_or_is_named(tmp_path):

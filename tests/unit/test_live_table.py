@@ -1,7 +1,7 @@
 import pandas as pd
 
+from lib.consumer.status import Status
 from lib.live_table import to_html
-from lib.status import Status
 from lib.trends import ranking
 
 T = pd.Timestamp

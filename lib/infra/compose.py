@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 import yaml
 
-from lib import ports, topics
-from lib.deadline import wait_until
-from lib.embedded_kafka import LOOPBACK
+from lib import topics
 from lib.errors import BrokerError, DockerError, SettingError
+from lib.infra import ports
+from lib.infra.embedded import LOOPBACK
 from lib.settings import ROOT, Settings
+from lib.wait import wait_until
 
 PULL_SECONDS = 1800  # for one image: the classic two are 1.7 GB unpacked, and a class room's network is slow
 START_SECONDS = 240  # `up` itself waits until ZooKeeper is healthy

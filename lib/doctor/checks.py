@@ -67,21 +67,21 @@ def check_packages(settings: Settings) -> Finding:
 
 
 def check_java(settings: Settings) -> Finding:
-    from lib.java import find_java, java_version
+    from lib.infra.java import find_java, java_version
 
     java = find_java()
     return Finding("good", f"{java_version(java)} at {java}")
 
 
 def check_jars(settings: Settings) -> Finding:
-    from lib import jars
+    from lib.infra import jars
 
     names = ("broker", "connector") if settings.mode == "embedded" else ("connector",)
     wrong = [path for name in names for path in jars.wrong(name)]
     if not wrong:
         return Finding("good", f"{sum(len(jars.paths(name)) for name in names)}, verified")
     told = [f"{path.name} {'is not the one that was locked' if path.exists() else 'is missing'}" for path in wrong]
-    return Finding("missing", listed(told), "python -m lib.jars")
+    return Finding("missing", listed(told), "python -m lib.infra.jars")
 
 
 def check_memory(settings: Settings) -> Finding:
@@ -114,7 +114,9 @@ def check_disk(settings: Settings) -> Finding:
 
 def check_port(settings: Settings) -> Finding:
     """The broker's port is free, or a broker has it: one that any mode attaches to."""
-    from lib import docker_stack, ports, topics
+    from lib import topics
+    from lib.infra import compose as docker_stack
+    from lib.infra import ports
 
     port = settings.port
     if settings.mode == "external":
@@ -133,7 +135,8 @@ def check_port(settings: Settings) -> Finding:
 
 def check_zookeeper_port(settings: Settings) -> Finding:
     """ZooKeeper's port is free, or the classic stack has it already."""
-    from lib import docker_stack, ports
+    from lib.infra import compose as docker_stack
+    from lib.infra import ports
 
     if not docker_stack.is_open(ZOOKEEPER_PORT):
         return Finding("good", f"{ZOOKEEPER_PORT} is free")
@@ -148,7 +151,7 @@ def check_zookeeper_port(settings: Settings) -> Finding:
 
 
 def check_docker(settings: Settings) -> Finding:
-    from lib import docker_stack
+    from lib.infra import compose as docker_stack
 
     version = docker_stack.docker("--version").stdout.strip()
     docker_stack.require_compose()
@@ -156,7 +159,7 @@ def check_docker(settings: Settings) -> Finding:
 
 
 def check_engine(settings: Settings) -> Finding:
-    from lib import docker_stack
+    from lib.infra import compose as docker_stack
 
     engine, needed = docker_stack.require_memory(docker_stack.compose_file(settings))
     return Finding("good", f"{engine.version}, with {engine.memory_mb:,} MB of memory, {needed:,} MB needed")

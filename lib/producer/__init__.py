@@ -21,9 +21,9 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from lib import topics, tweets
-from lib.deadline import wait_until
 from lib.errors import ProducerError, SettingError
 from lib.settings import ROOT, settings
+from lib.wait import wait_until
 
 # Measured: with the defaults (a batch of 16 KiB, sent at once) half as many messages a second.
 BATCHING = {"linger_ms": 50, "batch_size": 1024**2, "compression_type": "lz4"}

@@ -19,12 +19,15 @@ from typing import NoReturn
 import psutil
 from filelock import FileLock, Timeout
 
-from lib import docker_stack, embedded_kafka, ports, topics
-from lib.deadline import wait_until
+from lib import topics
 from lib.errors import BrokerError, DockerError, SettingError
-from lib.jars import jars
-from lib.java import find_java
+from lib.infra import compose as docker_stack
+from lib.infra import embedded as embedded_kafka
+from lib.infra import ports
+from lib.infra.jars import jars
+from lib.infra.java import find_java
 from lib.settings import MODES, settings
+from lib.wait import wait_until
 
 FOLDER = settings.build_dir / "broker"
 STATE = FOLDER / "state.json"

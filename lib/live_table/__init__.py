@@ -7,9 +7,9 @@ import ipywidgets
 import pandas as pd
 from IPython.display import HTML, display
 
-from lib.queries import Consumer
+from lib.consumer.running import Consumer
+from lib.consumer.status import Status, look
 from lib.settings import settings
-from lib.status import Status, look
 
 # JupyterLab's own colours where there are any, so that the table fits its light and its dark theme.
 # `.trending` twice, where JupyterLab's own rules for the tables of an output would be stronger.

@@ -2,7 +2,7 @@
 
 Two locks lie beside this file: `broker.lock.toml` (an Apache Kafka broker with its log binding, 46 jars) and
 `connector.lock.toml` (the four that Spark needs to read Kafka beyond those in pip's pyspark). jgo fetches them into
-the user's own Maven cache. `python -m lib.jars` fetches what is missing; `--lock` renews the locks.
+the user's own Maven cache. `python -m lib.infra.jars` fetches what is missing; `--lock` renews the locks.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def fetch(artifact) -> None:
         artifact.cached_path.unlink(missing_ok=True)
         raise JarError(
             f"{artifact.filename} could not be fetched ({type(error).__name__})",
-            "check the network and any proxy (HTTPS_PROXY), then type: python -m lib.jars. Without a network, "
+            "check the network and any proxy (HTTPS_PROXY), then type: python -m lib.infra.jars. Without a network, "
             "copy the folder .m2/repository of the home directory from a machine where this command has succeeded",
         ) from None
 
@@ -160,7 +160,7 @@ def write_lock(name: str, endpoint: str, leave_out: set[str] = frozenset()) -> N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.jars", description="Fetch and verify the locked jars.")
+    parser = argparse.ArgumentParser(prog="python -m lib.infra.jars", description="Fetch and verify the locked jars.")
     parser.add_argument("--lock", action="store_true", help="renew the locks from Maven Central")
     if parser.parse_args().lock:
         renew_locks()

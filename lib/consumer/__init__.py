@@ -20,16 +20,17 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from lib import batches, topics, trends
-from lib.checkpoint import claim
+from lib import topics, trends
+from lib.consumer import batches
+from lib.consumer.checkpoint import claim
+from lib.consumer.progress import Tally
+from lib.consumer.running import ASKED_TO_STOP, Consumer, first_line_with
+from lib.consumer.terminal import print_table, show_while
 from lib.errors import QueryError, SettingError
-from lib.jars import paths
-from lib.queries import ASKED_TO_STOP, Consumer, first_line_with
+from lib.infra.jars import paths
 from lib.recount import read_offset_log
 from lib.settings import settings
 from lib.spark_session import spark_session
-from lib.tally import Tally
-from lib.terminal import print_table, show_while
 
 _running: dict[Path, Consumer] = {}
 
@@ -175,7 +176,7 @@ def parse_options() -> argparse.Namespace:
         description="Trending topics from Kafka, by Spark Structured Streaming.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="On a cluster, or wherever Spark is started by spark-submit:\n  spark-submit --jars "
-        + ",".join(map(str, paths("connector"))) + f" {Path(__file__)} --output DIR",
+        + ",".join(map(str, paths("connector"))) + f" {Path(__file__).with_name('__main__.py')} --output DIR",
     )  # fmt: skip
     option = parser.add_argument
     option("--topic", default=settings.topic)

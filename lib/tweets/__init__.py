@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.errors import SettingError
-from lib.vocabulary import EMOJI, HASHTAGS, PHRASES, USERS
+from lib.tweets.vocabulary import EMOJI, HASHTAGS, PHRASES, USERS
 
 FIXED_START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BLOCK = 1000  # messages made at once: enough for numpy to be quick, few enough to start at once

@@ -8,9 +8,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lib.queries import Consumer
-from lib.status import look
-from lib.tally import Tally
+from lib.consumer.progress import Tally
+from lib.consumer.running import Consumer
+from lib.consumer.status import look
 
 
 def table(ranking: list[dict], totals: dict[str, int]) -> Table:

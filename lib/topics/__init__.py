@@ -18,9 +18,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import InvalidTopicError, KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
-from lib.deadline import wait_until
 from lib.errors import BrokerError, SettingError, TopicError
 from lib.settings import settings
+from lib.wait import wait_until
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is said by our own errors, once
 

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 
 from lib import topics
+from lib.consumer.running import Consumer
 from lib.errors import CourseError
-from lib.queries import Consumer
 
 QUIET_SECONDS = 10  # without a batch for so long, we say why that may be
 

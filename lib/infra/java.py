@@ -1,6 +1,6 @@
 """Beside the tweet's way: the Java that Kafka and Spark run on.
 
-`python -m lib.java` says which Java is used; `python -m lib.java --fetch` fetches one where there is none.
+`python -m lib.infra.java` says which Java is used; `python -m lib.infra.java --fetch` fetches one where there is none.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from lib.settings import JAVA_VERSIONS, settings
 
 REMEDY = (
     "install Java 17 (conda: conda install -c conda-forge openjdk=17; Debian: apt install default-jre-headless), "
-    "or let the course fetch one for itself: python -m lib.java --fetch"
+    "or let the course fetch one for itself: python -m lib.infra.java --fetch"
 )
 
 
@@ -80,7 +80,7 @@ def fetch_java() -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.java", description="Which Java is used; fetch one.")
+    parser = argparse.ArgumentParser(prog="python -m lib.infra.java", description="Which Java is used; fetch one.")
     parser.add_argument("--fetch", action="store_true", help="fetch a JDK 17 into the user's cache")
     if parser.parse_args().fetch:
         print(f"fetched: {fetch_java()}")

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lib import infra, notebook
+from lib import infra
+from lib.consumer.terminal import table
+from lib.course import notebook
 from lib.errors import StepError
-from lib.java import find_java, java_version
+from lib.infra.java import find_java, java_version
 from lib.settings import ROOT, settings
-from lib.terminal import table
 
 NOTEBOOK = notebook.FOLDER / "00_master.ipynb"
 RESULT = settings.build_dir / NOTEBOOK.name

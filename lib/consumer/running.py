@@ -11,10 +11,10 @@ from filelock import FileLock
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from lib.deadline import wait_until
+from lib.consumer.progress import Tally
 from lib.errors import QueryError
 from lib.spark_session import LOG
-from lib.tally import Tally
+from lib.wait import wait_until
 
 ASKED_TO_STOP = "asked to stop before this batch"
 REMEDIES = {  # what Spark's exceptions say, and what to do about it

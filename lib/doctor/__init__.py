@@ -1,7 +1,7 @@
 """Around the pipeline: what this machine has and lacks for the course, one line and one remedy each.
 
 `python -m lib.doctor` looks, changes nothing, and exits with 1 only where something is missing that the chosen mode
-needs. What it looks at is in `lib.checks`; here they run side by side with a deadline, and are told.
+needs. What it looks at is in `lib.doctor.checks`; here they run side by side with a deadline, and are told.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from lib.checks import CHECKS, INSTALL, Finding, check_python, check_settings
+from lib.doctor.checks import CHECKS, INSTALL, Finding, check_python, check_settings
 
 MARKS = {"good": ("✔", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "missing": ("✘", "bold red")}
 ONLY_DOCKER = ("Docker", "engine")  # needed in mode docker alone

@@ -16,7 +16,8 @@ from pathlib import Path
 import nbformat
 from rich.console import Console
 
-from lib import infra, notebook, topics
+from lib import infra, topics
+from lib.course import notebook
 from lib.errors import CourseError, SettingError
 from lib.settings import settings
 
@@ -114,7 +115,7 @@ def read_values(pairs: list[list[str]], names: list[str]) -> dict[str, object]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lib.series", description="Execute the notebooks in order.")
+    parser = argparse.ArgumentParser(prog="python -m lib.course.series", description="Execute the notebooks in order.")
     parser.add_argument("notebook", nargs="*", help="only these, such as 02_producer (default: all)")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
     parser.add_argument("--update", action="store_true", help="refresh the committed outputs")

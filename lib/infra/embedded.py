@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 from lib.errors import BrokerError
-from lib.jars import jars
-from lib.java import find_java
+from lib.infra.jars import jars
+from lib.infra.java import find_java
 from lib.settings import Settings
 
 LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")

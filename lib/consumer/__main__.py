@@ -1,0 +1,5 @@
+"""Command line of `lib.consumer`."""
+
+from lib.consumer import main
+
+main()

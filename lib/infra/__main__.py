@@ -1,0 +1,7 @@
+"""Command line of `lib.infra`."""
+
+import sys
+
+from lib.infra import main
+
+sys.exit(main())

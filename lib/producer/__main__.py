@@ -1,0 +1,5 @@
+"""Command line of `lib.producer`."""
+
+from lib.producer import main
+
+main()

@@ -1,0 +1,5 @@
+"""Command line of `lib.topics`."""
+
+from lib.topics import main
+
+main()

@@ -1,0 +1,5 @@
+"""Command line of `lib.tweets`."""
+
+from lib.tweets import main
+
+main()
