@@ -1,6 +1,4 @@
-"""The plumbing of the course, in the order of a tweet's way.
-
-tweets -> producer -> [Kafka topic] -> trends -> consumer -> live_table
+"""The pipeline of the course: tweets -> producer -> Kafka topic -> trends -> consumer -> live table.
 
 Importing this package costs nothing and needs neither Java nor a broker.
 """

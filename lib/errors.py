@@ -1,29 +1,32 @@
-"""Beside the tweet's way: what can go wrong, said so that a student can act on it.
+"""Errors of the course: each says what happened, why, and what to type.
 
 CourseError
-├── SettingError     an option or a STREAM_… variable that makes no sense
-├── JavaError        no Java, or one that Spark and Kafka do not run on
-├── JarError         a jar that cannot be fetched, or is not the one that was locked
-├── BrokerError      no broker, a port that is taken, a broker that does not get ready
+├── SettingError     an option or a STREAM_… variable with an invalid value
+├── JavaError        no Java, or a version that Spark and Kafka do not support
+├── JarError         a jar that cannot be downloaded, or whose checksum differs from the lock
+├── BrokerError      no broker, a port in use, a broker that does not become ready
 ├── DockerError      no Docker client or engine, too little memory for it, an image that cannot be pulled
-├── TopicError       a topic that is not there, or is not as asked for
-├── ProducerError    tweets that were not acknowledged, a producer that died
-├── QueryError       a streaming query that failed or fell behind its deadline
-├── CountError       the stream's answer is not the recount's
-└── StepError        a step of the main job failed, most often a cell of the master notebook
+├── TopicError       a topic that does not exist, or differs from what was asked for
+├── ProducerError    messages that were not acknowledged, a producer that failed
+├── QueryError       a streaming query that failed or missed its deadline
+├── CountError       the stream's counts differ from the recount's
+└── StepError        a step of the main job failed, usually a cell of the master notebook
 """
 
 import sys
-from types import TracebackType
+from collections.abc import Callable
+from typing import NoReturn
 
 
 class CourseError(Exception):
-    """An expected failure: `what` happened and why, and the `remedy`, which says what to type."""
+    """An expected failure.
 
-    def __init__(self, what: str, remedy: str) -> None:
+    `what` says what happened and why, `remedy` what to type; `data` holds the values in the text, for programs.
+    """
+
+    def __init__(self, what: str, remedy: str, **data: object) -> None:
         super().__init__(f"{what}\n  What to do: {remedy}")
-        self.what = what
-        self.remedy = remedy
+        self.what, self.remedy, self.data = what, remedy, data
 
     def _render_traceback_(self) -> list[str]:
         """IPython calls this instead of printing a traceback: a few lines, not sixty."""
@@ -60,12 +63,13 @@ class CountError(CourseError): ...
 class StepError(CourseError): ...
 
 
-def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python prints when a program ends by an error: our own in two lines, Ctrl-C in none, others as always."""
-    if issubclass(kind, CourseError):
-        print(f"{kind.__name__}: {error}", file=sys.stderr)
-    elif not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _show
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command line and exit with its code: 1 and the error's two lines after a CourseError, 130 after Ctrl-C."""
+    try:
+        code = main()
+    except CourseError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

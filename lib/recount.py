@@ -1,8 +1,10 @@
-"""Beside the tweet's way: the same answer once more, in plain Python, to hold against Spark's.
+"""Independent recount in plain Python: the oracle that Spark's answer is compared with.
 
-It shares no code with `lib.trends`. From Spark it takes only where each batch began and ended and what the watermark
-was then, both from the checkpoint's offset log, because which tweet is late depends on nothing else.
+It shares the written rules with `lib.trends`, and no code. From the stream it takes only where each micro-batch ended
+and its watermark, because which tweet is late depends on nothing else.
 """
+
+from __future__ import annotations
 
 import json
 import re
@@ -11,11 +13,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from lib.errors import CountError
-from lib.topics import Record
-from lib.tweets import Message
+
+if TYPE_CHECKING:
+    from lib.topics import Record
+    from lib.tweets import Message
 
 TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
 HASHTAG = re.compile(r"#(\w+)")
@@ -23,27 +27,26 @@ AHEAD_MS = 5 * 60 * 1000
 VERDICTS = ("counted", "duplicates", "late", "malformed")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """A micro-batch as the offset log has it: it ends before these offsets, and began with this watermark (ms), at
-    `begun` (ms), when Spark had fixed the offsets."""
+class Batch(Protocol):
+    """A committed micro-batch: {partition: offset} where it ended, and the watermark that it began with (ms)."""
 
     ends: dict[int, int]
     watermark: int
-    begun: int = 0
 
 
 @dataclass
 class Recount:
-    """`verdicts`: {(partition, offset): "counted", "duplicates", "late" or "malformed"};
-    `windows`: {(start in ms, hashtag): tweets}."""
+    """The recount's answer.
+
+    `verdicts`: {(partition, offset): "counted", "duplicates", "late" or "malformed"};
+    `windows`: {(start in ms, hashtag): tweets}.
+    """
 
     verdicts: dict[tuple[int, int], str] = field(default_factory=dict)
     windows: Counter = field(default_factory=Counter)
 
     def totals(self, of: Iterable[Record] | None = None) -> dict[str, int]:
-        """{received, counted, duplicates, late, malformed}, messages, as the consumer's JSON line has them; `of` some
-        of the records only, by default of all."""
+        """{received, counted, duplicates, late, malformed}, in messages; `of` limits them to some of the records."""
         places = self.verdicts if of is None else [(record.partition, record.offset) for record in of]
         counts = Counter(self.verdicts[place] for place in places)
         return {"received": counts.total()} | {name: counts[name] for name in VERDICTS}
@@ -54,16 +57,10 @@ def recount(
 ) -> Recount:
     """Judge every record and count every window. `records` in offset order within a partition."""
     result = Recount()
-    per_batch: list[list[Record]] = [[] for _ in batches]
-    ends = {partition: [batch.ends.get(partition, 0) for batch in batches] for partition in batches[-1].ends}
-    for record in records:
-        number = bisect_right(ends[record.partition], record.offset)
-        if number < len(batches):
-            per_batch[number].append(record)
     remembered: dict[str, int] = {}  # id: until when (event time, ms) it is remembered
-    for number, batch in enumerate(batches):
+    for number, (batch, taken) in enumerate(zip(batches, by_batch(records, batches), strict=True)):
         too_old = batches[number - 1].watermark if number else 0
-        for record in per_batch[number]:
+        for record in taken:
             tweet = parse(record)
             if tweet is None:
                 verdict = "malformed"
@@ -82,22 +79,35 @@ def recount(
     return result
 
 
+def by_batch(records: Iterable[Record], batches: list[Batch]) -> list[list[Record]]:
+    """The records that each batch took; those after the last batch are left out."""
+    taken: list[list[Record]] = [[] for _ in batches]
+    ends = {partition: [batch.ends.get(partition, 0) for batch in batches] for partition in batches[-1].ends}
+    for record in records:
+        number = bisect_right(ends[record.partition], record.offset)
+        if number < len(batches):
+            taken[number].append(record)
+    return taken
+
+
 @dataclass(frozen=True)
 class Tweet:
+    """What the rules need of a tweet; `created_ms` is its event time in milliseconds since 1970."""
+
     id: str
     text: str
     created_ms: int
 
 
 def parse(record: Record) -> Tweet | None:
-    """The tweet in a record, or None where it is not one."""
+    """The tweet in a record, or None where it is malformed."""
     try:
         text = record.value.decode("utf-8")
         fields, _ = STRICT_JSON.raw_decode(text.lstrip(" \t\r\n"))
         tweet_id, text, created = fields["id"], fields["text"], fields["created_at"]
         if fields["user"] is None or not isinstance(tweet_id, str) or not isinstance(text, str):
             return None
-        (tweet_id + text).encode("utf-8")  # half a surrogate pair is no text
+        (tweet_id + text).encode("utf-8")  # half a surrogate pair is not a text
         *when, millisecond = map(int, TIME.fullmatch(created).groups())
         created_ms = round(datetime(*when, tzinfo=UTC).timestamp() * 1000) + millisecond
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
@@ -110,7 +120,7 @@ def refuse(text: str) -> None:
 
 
 def number(text: str) -> int:
-    """No field of ours is a number, so any will do; ValueError for one that Spark's JSON reader (Jackson) refuses."""
+    """0, as no rule needs a number; ValueError for one that Spark's JSON reader (Jackson) refuses for its length."""
     return 0 if sum(map(str.isdigit, text)) <= 1000 else refuse("a number of over 1000 digits")
 
 
@@ -123,51 +133,39 @@ def hashtags(text: str) -> set[str]:
 
 
 def window_starts(time_ms: int, window_ms: int, slide_ms: int) -> range:
-    """The starts of all windows that a time lies in; a window has its start, but not its end."""
+    """The starts of all windows that contain a time; a window includes its start and excludes its end."""
     last = time_ms - time_ms % slide_ms
     return range(last, time_ms - window_ms, -slide_ms)
 
 
 def sent_by(messages: Iterable[Message], records: Iterable[Record]) -> list[Record]:
-    """The records that are these messages, byte for byte and each as often as it was sent; other people's are left out.
+    """The records that are these messages, byte for byte, each as often as it was sent.
 
     Raises CountError where one of the messages is not among the records.
     """
     wanted = Counter(messages)
-    ours = []
+    sent = []
     for record in records:
         if wanted[record.key, record.value] > 0:
             wanted[record.key, record.value] -= 1
-            ours.append(record)
+            sent.append(record)
     if missing := wanted.total():
-        raise CountError(f"{missing} of the messages sent are not in the topic", "see the producer's log in build/logs")
-    return ours
+        raise CountError(
+            f"{missing} of the messages sent are not in the topic", "see the producer's log in build/logs",
+            missing=missing,
+        )  # fmt: skip
+    return sent
 
 
 def compare(answer: Recount, totals: dict[str, int], windows: dict[tuple[int, str], int]) -> None:
-    """CountError, with the first difference, unless the consumer's totals and windows are the recount's."""
+    """CountError, with the first difference, unless the consumer's totals and windows equal the recount's."""
+    remedy = "one of the two is wrong: please report it"
     expected = answer.totals()
     if totals != expected:
-        raise CountError(
-            f"the consumer counted {totals}, the recount {expected}", "one of the two is wrong: please report it"
-        )
+        raise CountError(f"the consumer counted {totals}, the recount {expected}", remedy, totals=totals)
     for key in sorted(answer.windows.keys() | windows.keys()):
         if answer.windows[key] != windows.get(key, 0):
             raise CountError(
-                f"window and hashtag {key}: {windows.get(key, 0)} counted, {answer.windows[key]} recounted",
-                "one of the two is wrong: please report it",
-            )
-
-
-def read_offset_log(checkpoint: Path) -> list[Batch]:
-    """The committed batches of a checkpoint, in order (https://spark.apache.org/docs/latest/streaming/): its `offsets`
-    folder has a file a batch, a line of metadata and a line for each source."""
-    batches = []
-    if not (checkpoint / "commits").exists():
-        return batches
-    for number in sorted(int(path.name) for path in (checkpoint / "commits").iterdir() if path.name.isdigit()):
-        _, metadata, source, *_ = (checkpoint / "offsets" / str(number)).read_text().splitlines()
-        metadata, (ends,) = json.loads(metadata), json.loads(source).values()
-        ends = {int(partition): end for partition, end in ends.items()}
-        batches.append(Batch(ends, metadata["batchWatermarkMs"], metadata["batchTimestampMs"]))
-    return batches
+                f"window and hashtag {key}: {windows.get(key, 0)} counted, {answer.windows[key]} recounted", remedy,
+                window=key,
+            )  # fmt: skip

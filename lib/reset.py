@@ -1,58 +1,57 @@
-"""Beside the tweet's way: begin anew. Topic, checkpoint and output go together, or the next run would mix two.
-
-`python -m lib.reset` says what it removed.
-"""
+"""Reset: delete a topic together with the output and the checkpoint of its consumer, which belong together."""
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lib import topics
-from lib.errors import QueryError
-from lib.settings import settings
-
-OUTPUT = settings.build_dir / "consumer"
+from lib.errors import QueryError, run
+from lib.settings import Settings
+from lib.topics import Cluster
 
 
-def reset(topic: str | None = settings.topic, output: Path = OUTPUT) -> list[str]:
-    """Remove the topic with its messages (None: keep it) and a consumer's output with its checkpoint; what was removed.
+def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
+    """Delete the topic with its messages (None: keep it) and a consumer's output with its checkpoint.
 
-    Raises QueryError while a consumer is at work there, BrokerError where a topic is to go and no broker answers.
+    Returns what was deleted. Raises QueryError while a consumer uses the output, BrokerError where a topic is to be
+    deleted and no broker answers.
     """
-    removed = []
+    deleted = []
     if output.exists():
         locks = [FileLock(path) for path in output.rglob("in-use.lock")]
         try:
             for lock in locks:
                 lock.acquire(timeout=0)
         except Timeout:
-            raise QueryError(f"a consumer is at work on {output}", "stop it first") from None
+            raise QueryError(f"a consumer uses {output}", "stop it first", used=output) from None
         finally:
             for lock in locks:
                 lock.release()
         files = sum(path.is_file() for path in output.rglob("*"))
         shutil.rmtree(output)
-        removed.append(f"{output} with its checkpoint ({files} files)")
-    if topic is not None and topic in topics.names():
-        first, last = topics.offsets(topic, "earliest"), topics.offsets(topic)
-        topics.delete(topic)
-        removed.append(f"topic {topic} with {sum(last.values()) - sum(first.values())} messages")
-    return removed
+        deleted.append(f"{output} with its checkpoint ({files} files)")
+    if topic is not None and topic in cluster.names():
+        first, last = cluster.offsets(topic, "earliest"), cluster.offsets(topic)
+        cluster.delete(topic)
+        deleted.append(f"topic {topic} with {sum(last.values()) - sum(first.values())} messages")
+    return deleted
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.reset", description="Remove topic, checkpoint and output.")
-    parser.add_argument("--topic", default=settings.topic)
-    parser.add_argument("--keep-topic", action="store_true", help="remove only the output with its checkpoint")
+def main(argv: Sequence[str] | None = None) -> None:
+    settings = Settings.from_environment()
+    parser = argparse.ArgumentParser(prog="python -m lib.reset", description="Delete topic, checkpoint and output.")
+    parser.add_argument("--topic", default=settings.topic, help="default: %(default)s")
+    parser.add_argument("--keep-topic", action="store_true", help="delete only the output with its checkpoint")
     parser.add_argument(
-        "--output", type=Path, default=OUTPUT, metavar="DIR", help="the consumer's (default: %(default)s)"
+        "--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR", help="default: %(default)s"
     )
-    options = parser.parse_args()
-    removed = reset(None if options.keep_topic else options.topic, options.output)
-    print("\n".join(f"removed: {what}" for what in removed) or "there was nothing to remove")
+    options = parser.parse_args(argv)
+    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+        deleted = reset(cluster, None if options.keep_topic else options.topic, options.output)
+    print("\n".join(f"deleted: {what}" for what in deleted) or "there was nothing to delete")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

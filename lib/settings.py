@@ -1,31 +1,37 @@
-"""Beside the tweet's way: every name, port, version and interval, in one place.
+"""Settings: every name, port, version and interval of the course.
 
 Each field can be overridden by an environment variable, `STREAM_` and its name in capitals:
-`STREAM_BOOTSTRAP_SERVERS=localhost:9192 make up` starts a broker at another port.
+`STREAM_BOOTSTRAP_SERVERS=localhost:9192 make up` starts a broker at another port. A program reads them once, where it
+begins: `settings = Settings.from_environment()`.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Self
 
 from lib.errors import SettingError
 
 KAFKA_VERSION = "4.3.0"
-JAVA_VERSIONS = (17, 21, 25)  # what Spark 4.2 and Kafka 4.3 both run on
+JAVA_VERSIONS = (17, 21, 25)  # supported by both Spark 4.2 and Kafka 4.3
 MODES = ("embedded", "docker", "external")
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the whole course agrees on. Durations are seconds, or Spark's words ("30 seconds")."""
+    """Configuration of one run. Durations are in seconds, or in Spark's words ("30 seconds").
+
+    Raises SettingError for an address that is not host:port, or an unknown mode.
+    """
 
     # The broker
     bootstrap_servers: str = "localhost:9092"
     topic: str = "tweets_topic"
     partitions: int = 2
     mode: str = "embedded"  # one of MODES
-    compose_file: Path = Path("docker/docker-compose.yml")  # for docker; in the project's folder
+    compose_file: Path = Path("docker/docker-compose.yml")  # relative to the project
     broker_heap_mb: int = 256
     retention_hours: int = 24
     retention_mb: int = 512  # of each partition
@@ -38,7 +44,7 @@ class Settings:
     driver_memory: str = "1g"
     spark_ui: bool = False
 
-    # The question: which hashtags trend?
+    # The trend query
     window: str = "30 seconds"
     slide: str = "5 seconds"
     watermark: str = "30 seconds"
@@ -46,12 +52,14 @@ class Settings:
     top: int = 10
     refresh_seconds: float = 5
 
-    # Where all that the course makes is kept
+    # The folder for everything that the course writes
     build_dir: Path = ROOT / "build"
 
     def __post_init__(self) -> None:
-        # Relative to the project, because notebooks and child processes run in other folders, and must find the same.
-        object.__setattr__(self, "build_dir", ROOT / self.build_dir)
+        # Relative to the project: notebooks and child processes run in other folders, and must find the same ones.
+        for name in ("build_dir", "compose_file"):
+            object.__setattr__(self, name, ROOT / getattr(self, name))
+        self._check()
 
     @property
     def host(self) -> str:
@@ -64,7 +72,7 @@ class Settings:
         return int(self.bootstrap_servers.split(",")[0].rpartition(":")[2])
 
     def folder(self, name: str) -> Path:
-        """The folder build/NAME, made if it is missing; SettingError where it cannot be written."""
+        """The folder build/NAME, created if it does not exist; SettingError where it cannot be written."""
         path = self.build_dir / name
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -73,35 +81,42 @@ class Settings:
             reason = "it is read-only"
         except OSError as error:
             reason = error.strerror
-        raise SettingError(f"{path} cannot be written: {reason}", "set STREAM_BUILD_DIR to a folder that can")
+        raise SettingError(
+            f"{path} cannot be written: {reason}", "set STREAM_BUILD_DIR to a writable folder", path=path, reason=reason
+        )
 
-
-def from_environment(environment: dict[str, str]) -> Settings:
-    """The settings, with what STREAM_… variables override; SettingError for one that cannot be read."""
-    values = {}
-    for field in fields(Settings):
-        name = f"STREAM_{field.name.upper()}"
-        if name in environment:
-            text = environment[name]
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """The defaults, overridden by STREAM_… variables; SettingError where one of them has an invalid value."""
+        values = {}
+        for field in fields(cls):
+            name = f"STREAM_{field.name.upper()}"
+            if (text := environment.get(name)) is None:
+                continue
             try:
                 values[field.name] = text.lower() in ("1", "true", "yes") if field.type is bool else field.type(text)
             except ValueError:
                 raise SettingError(
-                    f"{name}={text!r} is not a {field.type.__name__}",
-                    f"unset it, or give it a value like the default: {name}={field.default}",
+                    f"{name}={text!r} is not a valid {field.type.__name__}",
+                    f"unset it, or set it to a value like the default: {name}={field.default}",
+                    option=name,
+                    value=text,
                 ) from None
-    settings = Settings(**values)
-    try:
-        if not settings.host or not 0 < settings.port < 65536:
-            raise ValueError
-    except ValueError:
-        raise SettingError(
-            f"STREAM_BOOTSTRAP_SERVERS={settings.bootstrap_servers!r} is not host:port",
-            "give the broker's address, such as STREAM_BOOTSTRAP_SERVERS=localhost:9092",
-        ) from None
-    if settings.mode not in MODES:
-        raise SettingError(f"there is no mode {settings.mode!r}", f"STREAM_MODE is one of {', '.join(MODES)}")
-    return settings
+        return cls(**values)
 
-
-settings = from_environment(dict(os.environ))
+    def _check(self) -> None:
+        try:
+            if not self.host or not 0 < self.port < 65536:
+                raise ValueError
+        except ValueError:
+            raise SettingError(
+                f"STREAM_BOOTSTRAP_SERVERS={self.bootstrap_servers!r} is not host:port",
+                "use the broker's address, such as STREAM_BOOTSTRAP_SERVERS=localhost:9092",
+                option="STREAM_BOOTSTRAP_SERVERS",
+                value=self.bootstrap_servers,
+            ) from None
+        if self.mode not in MODES:
+            raise SettingError(
+                f"there is no mode {self.mode!r}", f"use one of: {', '.join(MODES)}", option="STREAM_MODE",
+                value=self.mode,
+            )  # fmt: skip

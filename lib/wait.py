@@ -1,4 +1,4 @@
-"""Beside the tweet's way: waiting for a condition, never for a time."""
+"""Poll a condition until it is true, or time out."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], seconds: float, every: float = 0.05) -> T:
-    """The condition's first true value, asked every `every` seconds; TimeoutError after `seconds`."""
+    """Call `condition` every `every` seconds and return its first true value; TimeoutError after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         value = condition()

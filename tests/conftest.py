@@ -1,73 +1,131 @@
-"""What the tests share: one broker at a port and in a folder of its own, and one Spark. The user's are not touched."""
+"""Shared fixtures: one broker at a port and in a folder of its own, and one Spark session. The user's are not touched.
 
+Everything is read from the environment that `pytest_configure` sets, so that this process and the programs that it
+starts agree. Each worker of pytest-xdist has its own folder, broker and Spark.
+"""
+
+import contextlib
+import importlib
+import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import psutil
+import pytest
+
 FOLDER = Path(tempfile.mkdtemp(prefix="arqesp-tests-"))
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def free_port() -> int:
-    import socket
-
+    """A TCP port of 127.0.0.1 that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-# Before `lib.settings` is imported, so that this process and the programs it starts agree.
-for name in [name for name in os.environ if name.startswith("STREAM_")]:
-    del os.environ[name]
-os.environ["STREAM_BUILD_DIR"] = str(FOLDER)
-os.environ["STREAM_BOOTSTRAP_SERVERS"] = f"localhost:{free_port()}"
-
-import psutil  # noqa: E402
-import pytest  # noqa: E402
-
-from lib import infra, topics  # noqa: E402
-from lib.errors import DockerError  # noqa: E402
-from lib.infra import compose as docker_stack  # noqa: E402
-from lib.spark_session import spark_session  # noqa: E402
-
-
-def pytest_collection_modifyitems(items):
-    """Tests marked `docker` are skipped where no engine answers, with what Docker says as the reason."""
-    marked = [item for item in items if item.get_closest_marker("docker")]
+def gone(pid: int) -> bool:
+    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
     try:
-        if marked:
-            docker_stack.engine()
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def left_behind() -> list[str]:
+    """The command lines of processes that this test run started, whoever their parent is now; its broker left out.
+
+    They are recognised by their environment, so that a second test run on the machine does not matter.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get("STREAM_BUILD_DIR", "").startswith(str(FOLDER))
+            line = " ".join(process.cmdline())
+            if ours and process.pid != os.getpid() and not gone(process.pid) and "kafka.Kafka" not in line:
+                found.append(line)
+    return found
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith("STREAM_")]:
+        del os.environ[name]
+    os.environ["STREAM_BUILD_DIR"] = str(FOLDER)
+    os.environ["STREAM_BOOTSTRAP_SERVERS"] = f"localhost:{free_port()}"
+    # A CI's time limit ends the tests by SIGTERM: they clean up then, too.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=128 + signal.SIGTERM))
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the tests wrote, after the broker whose state is there, whoever started it."""
+    if (FOLDER / "broker" / "state.json").exists():
+        from lib import infra
+        from lib.settings import Settings
+
+        infra.down(Settings.from_environment())
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Skip tests marked `docker` where no engine answers, with what Docker says as the reason."""
+    marked = [item for item in items if item.get_closest_marker("docker")]
+    if not marked:
+        return
+    from lib.errors import DockerError
+    from lib.infra import docker
+
+    try:
+        docker.engine()
     except DockerError as error:
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=error.what))
 
 
-def pytest_configure():
-    """A CI's time limit ends the tests by SIGTERM: they clean up then, too."""
-    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=128 + signal.SIGTERM))
+@pytest.fixture(scope="session")
+def settings():
+    from lib.settings import Settings
 
-
-def pytest_unconfigure():
-    """What the tests make goes away with them, after the broker that keeps its state there, whoever started it."""
-    if infra.state():
-        infra.down()
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    return Settings.from_environment()
 
 
 @pytest.fixture(scope="session")
-def broker():
+def broker(settings):
     """A running broker; tests that need one of their own start it with other settings."""
-    started = infra.up()
-    yield started
-    infra.down()
+    from lib import infra
+
+    yield infra.up(settings)
+    infra.down(settings)
 
 
 @pytest.fixture(scope="session")
-def spark():
-    session = spark_session("tests")
+def cluster(broker, settings):
+    from lib.topics import Cluster
+
+    with Cluster(settings.bootstrap_servers) as opened:
+        yield opened
+
+
+@pytest.fixture
+def topic(cluster, request):
+    """A new topic of two partitions with the test's name, deleted afterwards."""
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
+    cluster.delete(name)
+    cluster.create(name, partitions=2, configs={"retention.ms": "-1"})  # tests also send messages with old timestamps
+    yield name
+    cluster.delete(name)
+
+
+@pytest.fixture(scope="session")
+def spark(settings):
+    from lib.spark_session import spark_session
+
+    session = spark_session(settings, "tests")
     yield session
     session.stop()
 
@@ -79,24 +137,6 @@ def no_query_left(request):
     if "spark" in request.fixturenames:
         for query in request.getfixturevalue("spark").streams.active:
             query.stop()
-
-
-@pytest.fixture
-def topic(broker, request):
-    """A fresh topic of two partitions with the test's name, removed afterwards."""
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
-    topics.delete(name)
-    topics.create(name, partitions=2, configs={"retention.ms": "-1"})  # tests send messages of long ago too
-    yield name
-    topics.delete(name)
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture
@@ -113,14 +153,87 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+class Run(subprocess.CompletedProcess):
+    """A command that has ended: `returncode`, `stdout`, `stderr`, and `error`, the CourseError that ended it or None."""
+
+    error = None
+
+
+@pytest.fixture
+def run_main(monkeypatch):
+    """Run `python -m lib.NAME ARGUMENTS…` in this process, which saves a start of Python.
+
+    `environment` changes variables for it; None removes one.
+    """
+
+    def run(name: str, *arguments, environment: dict | None = None) -> Run:
+        from lib import errors
+
+        module = importlib.import_module(f"lib.{name}")
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"lib.{name}.__main__")
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        done = Run(["python", "-m", f"lib.{name}", *map(str, arguments)], 0)
+        out, err = Stream(), Stream()
+
+        def main() -> int | None:
+            try:
+                return module.main([*map(str, arguments)])
+            except errors.CourseError as error:
+                done.error = error
+                raise
+
+        with monkeypatch.context() as patch:
+            for key, value in (environment or {}).items():
+                patch.setenv(key, str(value)) if value is not None else patch.delenv(key, raising=False)
+            try:
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                    errors.run(main)
+            except SystemExit as ended:
+                done.returncode = ended.code or 0
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+        done.stdout, done.stderr = out.text(), err.text()
+        return done
+
+    return run
+
+
+class Stream(io.TextIOWrapper):
+    """A text stream in memory that has a buffer, as sys.stdout has."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def text(self) -> str:
+        return self.buffer.getvalue().decode()
+
+
+def command_line(module: str, arguments) -> list[str]:
+    return [sys.executable, "-m", f"lib.{module}", *map(str, arguments)]
+
+
+@pytest.fixture
+def run_module():
+    """Run `python -m lib.NAME ARGUMENTS…` as a process of its own, and return it when it has ended."""
+
+    def run(module: str, *arguments, environment: dict | None = None, timeout: float = 120, **options):
+        env = {k: v for k, v in (os.environ | (environment or {})).items() if v is not None}
+        command = command_line(module, arguments)
+        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, **options)
+
+    return run
+
+
 @pytest.fixture
 def spawn():
     """Start `python -m lib.NAME ARGUMENTS…` in a session of its own; what the test leaves running is killed."""
     processes = []
 
     def start(module: str, *arguments, environment: dict | None = None, **options) -> subprocess.Popen:
-        command = [sys.executable, "-m", f"lib.{module}", *map(str, arguments)]
         options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        command = command_line(module, arguments)
         processes.append(subprocess.Popen(command, env=os.environ | (environment or {}), **options))
         return processes[-1]
 
@@ -129,15 +242,3 @@ def spawn():
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-
-
-@pytest.fixture
-def run_module():
-    """Run `python -m lib.NAME ARGUMENTS…` and return the finished process, its output as text."""
-
-    def run(module: str, *arguments, environment: dict | None = None, timeout: float = 120, **options):
-        command = [sys.executable, "-m", f"lib.{module}", *map(str, arguments)]
-        env = {k: v for k, v in (os.environ | (environment or {})).items() if v is not None}
-        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, **options)
-
-    return run

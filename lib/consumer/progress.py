@@ -1,7 +1,7 @@
-"""Beside the consumer: what a running query has told so far.
+"""Progress of a running query, from Spark's listener: totals, newest windows, last batch.
 
-The query's batches hand in their window counts, and Spark's listener the numbers of each batch; the live table, the
-terminal and the JSON line read from here, never from the growing Parquet folder.
+The sink adds the window counts, Spark's listener the numbers of each batch; the live table, the terminal and the JSON
+line read them here, never from the growing Parquet folder.
 """
 
 import json
@@ -15,7 +15,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQueryListener
 
-from lib.trends import ranking
+from lib.query import TrendQuery
+from lib.ranking import ranking
 
 WINDOWS_KEPT = 40
 COLUMNS = ["window_start", "window_end", "hashtag", "tweets"]
@@ -23,8 +24,8 @@ COLUMNS = ["window_start", "window_end", "hashtag", "tweets"]
 
 @dataclass(frozen=True)
 class Batch:
-    """A committed micro-batch: when it ended (seconds since 1970), how long it took (seconds), how many messages came
-    in a second, how many rows the state holds, the watermark (ISO 8601), when Kafka got its newest message (ms)."""
+    """A committed micro-batch: when it ended (seconds since 1970), its duration (seconds), its input rate (messages per
+    second), the rows of state, the watermark (ISO 8601), and its newest Kafka timestamp (ms)."""
 
     number: int
     ended: float
@@ -35,27 +36,28 @@ class Batch:
     sent_ms: int
 
 
-class Tally(StreamingQueryListener):
-    """Counts of the batches that this process committed, and the newest windows.
+class Progress(StreamingQueryListener):
+    """Totals of the batches that this process committed, and the newest windows.
 
-    `totals`: {received, counted, duplicates, late, malformed}, messages; received is the sum of the other four.
+    `totals`: {received, counted, duplicates, late, malformed}, in messages; received is the sum of the other four.
     `newest`: the newest event time seen, or None. `offsets`: {partition: next offset to read}. `last`: the last Batch.
     """
 
-    def __init__(self, query_name: str, top: int, slide: pd.Timedelta, publish_to: Path | None = None) -> None:
+    def __init__(self, query_name: str, top: int, query: TrendQuery, publish_to: Path) -> None:
         self.totals = dict.fromkeys(("received", "counted", "duplicates", "late", "malformed"), 0)
         self.newest: pd.Timestamp | None = None
         self.offsets: dict[int, int] = {}
         self.last: Batch | None = None
         self.terminated = threading.Event()
-        self.query_name, self.top, self.slide, self.publish_to = query_name, top, slide, publish_to
+        self.query_name, self.top, self.publish_to = query_name, top, publish_to
+        self.slide = pd.Timedelta(query.slide_ms, unit="ms")
         self._run_id = None
         self._counts: dict[tuple, int] = {}
         self._lock = threading.Lock()
 
     def add_windows(self, counts: DataFrame) -> None:
-        """Take counts (window_start, window_end, hashtag, tweets), the newest on record; forget old windows."""
-        # As numbers: collect() would turn a timestamp into the time of this machine's zone.
+        """Add counts (window_start, window_end, hashtag, tweets); windows older than the newest 40 are dropped."""
+        # As numbers: collect() would convert a timestamp to this machine's time zone.
         in_ms = counts.select(F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets")
         with self._lock:
             for start, end, hashtag, tweets in in_ms.collect():
@@ -72,7 +74,7 @@ class Tally(StreamingQueryListener):
         return ranking(counts, self.newest or pd.Timestamp.min, self.top, self.slide)
 
     def onQueryStarted(self, event) -> None:
-        # Spark reports this before start() returns, so that not even the first batch is missed.
+        # Spark reports this before start() returns, so the first batch is not missed either.
         if event.name == self.query_name:
             self._run_id = event.runId
 
@@ -80,7 +82,7 @@ class Tally(StreamingQueryListener):
 
     def onQueryProgress(self, event) -> None:
         progress = event.progress
-        # Idle reports repeat the last batch's duplicates; only a batch that ran has observed anything.
+        # Idle reports repeat the last batch's duplicates; only a batch that ran has observed metrics.
         if progress.runId != self._run_id or "arrived" not in progress.observedMetrics:
             return
         arrived, kept = progress.observedMetrics["arrived"], progress.observedMetrics["kept"]
@@ -114,9 +116,7 @@ class Tally(StreamingQueryListener):
             self.terminated.set()
 
     def publish(self) -> None:
-        """Leave the ranking and the totals in a JSON file, for a terminal that watches from another process."""
-        if self.publish_to is None:
-            return
+        """Write the ranking and the totals to a JSON file, for a terminal in another process."""
         ranked = self.ranking()
         message = {"totals": self.totals, "ranking": json.loads(ranked.to_json(orient="records", date_format="iso"))}
         draft = self.publish_to.with_suffix(".draft")

@@ -1,153 +1,196 @@
-"""Beside the consumer: its two queries while they run, to wait for, to stop, and to ask what went wrong."""
+"""Two running queries on one topic: one counts, one writes the malformed messages; to wait for and to stop."""
 
 import json
-import re
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
-from filelock import FileLock
-from pyspark.sql import SparkSession
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 
-from lib.consumer.progress import Tally
+from lib import trends
+from lib.consumer import batches
+from lib.consumer.checkpoint import claim, read_offset_log
+from lib.consumer.failure import failure, first_line_with
+from lib.consumer.progress import Progress
 from lib.errors import QueryError
-from lib.spark_session import LOG
+from lib.spark_session import log_of
+from lib.topics import Cluster
 from lib.wait import wait_until
 
-ASKED_TO_STOP = "asked to stop before this batch"
-REMEDIES = {  # what Spark's exceptions say, and what to do about it
-    "No space left on device": "the disk is full: free some space; started again, it goes on where it was",
-    "data may have been": "messages expired or the topic was made again while it ran; begin anew: python -m lib.reset",
-    "UnknownTopicOrPartition": "the topic was deleted while it ran; begin anew: python -m lib.reset",
-}
+STATUS_SECONDS = 2  # how long a status may wait for the broker
 
 
-@dataclass(frozen=True)
+class StopRequested(Exception):
+    """Raised in the sink, so that the query ends before a batch instead of within it."""
+
+
 class Consumer:
-    """Two running queries on one topic: `counting` writes the windows, `aside` keeps the malformed messages.
+    """A trend query that runs; `start` makes one. Use `with`, or end it by `stop()` or `close()`.
 
-    `beginning`: {partition: offset} of the topic's end when it was started.
+    `counting` writes the windows, `rejecting` the malformed messages; `progress` has the newest counts and the totals;
+    `beginning` is {partition: offset} of the topic's end at the start.
     """
 
-    spark: SparkSession
-    counting: StreamingQuery
-    aside: StreamingQuery
-    tally: Tally
-    stopping: threading.Event
-    lock: FileLock
-    topic: str
-    bootstrap_servers: str
-    beginning: dict[int, int]
+    def __init__(self, messages: DataFrame, checkpoint: Path, cluster: Cluster, **options: object) -> None:
+        self.options = options  # query, output, topic, top, trigger: as `start` takes them
+        self.query, self.output, self.topic = options["query"], options["output"], options["topic"]
+        self.spark = messages.sparkSession
+        self.log = log_of(self.spark)
+        self.cluster = Cluster(cluster.address, STATUS_SECONDS)
+        self.beginning = cluster.offsets(self.topic)
+        name, latest = f"trends, to {self.output}", self.output / "latest.json"
+        self.progress = Progress(name, options["top"], self.query, publish_to=latest)
+        self._stopping, self._stopped_itself = threading.Event(), False
+        self._lock = claim(checkpoint, self.output, self.query, self.topic, cluster)
+        self.queries: list[StreamingQuery] = []
+        try:
+            self._start(messages, checkpoint)
+        except Exception as error:
+            for started in self.queries:
+                started.stop()
+            self.release()
+            if isinstance(error, (PySparkException, Py4JJavaError)):
+                raise QueryError(
+                    f"Spark refused the query: {first_line_with('', str(error))}",
+                    "the trigger is what writeStream.trigger takes, such as {'processingTime': '2 seconds'}",
+                ) from None
+            raise
+        self.counting, self.rejecting = self.queries
+
+    def _start(self, messages: DataFrame, checkpoint: Path) -> None:
+        self.spark.streams.addListener(self.progress)
+        if done := read_offset_log(checkpoint):  # a restart: the windows counted before exist already
+            self.progress.offsets = done[-1].ends
+            self.progress.add_windows(trends.largest_on_record(self.spark.read.parquet(str(self.output / "trends"))))
+        malformed = messages.transform(trends.parse).transform(trends.keep_malformed)
+        self._run(self.progress.query_name, trends.trending(messages, self.query), checkpoint, self._write_windows)
+        self._run(f"malformed, to {self.output}", malformed, checkpoint / "malformed", self._write_malformed)
+
+    def _run(self, name: str, rows: DataFrame, checkpoint: Path, write) -> None:
+        writer = rows.writeStream.queryName(name).trigger(**self.options["trigger"]).outputMode("update")
+        self.queries.append(writer.option("checkpointLocation", str(checkpoint)).foreachBatch(write).start())
+
+    def _write_windows(self, batch: DataFrame, number: int) -> None:
+        if self._stopping.is_set():  # under load the next batch begins at once: end here, before it writes anything
+            self._stopped_itself = True
+            raise StopRequested
+        batch = batch.repartition(1).persist()
+        batches.write(batch, self.output / "trends", number, trends.largest_on_record)
+        self.progress.add_windows(batch)
+        batch.unpersist()
+
+    def _write_malformed(self, batch: DataFrame, number: int) -> None:
+        batch = batch.coalesce(1).persist()
+        if not batch.isEmpty():
+            place = ["partition", "offset"]
+            batches.write(batch, self.output / "malformed", number, lambda rows: rows.dropDuplicates(place))
+        batch.unpersist()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     @property
     def active(self) -> bool:
-        """Whether both queries still run; False also when they have ended by themselves."""
-        return self.counting.isActive and self.aside.isActive
+        """Whether both queries run; False also where one has ended by itself."""
+        return all(query.isActive for query in self.queries)
 
     @property
-    def going_on(self) -> bool:
-        """Whether there is more to come: nothing has failed, and not both queries have ended."""
-        return self.error() is None and (self.counting.isActive or self.aside.isActive)
+    def unfinished(self) -> bool:
+        """Whether more is to come: no query has failed, and not all have ended."""
+        return self.error() is None and any(query.isActive for query in self.queries)
 
     def wait_for(self, offsets: dict[int, int], seconds: float) -> None:
         """Return when every message before `offsets` is counted; QueryError if that fails or takes over `seconds`."""
 
         def reached() -> bool:
-            return all(self.tally.offsets.get(p, 0) >= offset for p, offset in offsets.items() if offset)
+            return all(self.progress.offsets.get(p, 0) >= offset for p, offset in offsets.items() if offset)
 
         began = time.monotonic()
         with suppress(TimeoutError):
             wait_until(lambda: reached() or not self.active, seconds)
         self.raise_error()
         if not reached():
-            behind = sum(offsets.values()) - sum(self.tally.offsets.values())
-            state = "is still" if self.active else "was stopped"
+            lag = sum(offsets.values()) - sum(self.progress.offsets.values())
+            state = "still has" if self.active else "was stopped with"
             raise QueryError(
-                f"after {time.monotonic() - began:.1f} s the query {state} {behind} messages behind",
-                f"give it more time, or start it again; see {LOG}",
+                f"after {time.monotonic() - began:.1f} s the query {state} a lag of {lag} messages",
+                f"give it more time, or start it again; see {self.log}",
+                lag=lag,
             )
 
     def end(self) -> None:
         """End both queries, the counting one between two batches, and wait for Spark's last report."""
-        self.stopping.set()
-        with suppress(TimeoutError):  # then the batch is cut off, and comes again from the checkpoint
+        self._stopping.set()
+        with suppress(TimeoutError):  # then the batch is cut off, and replayed from the checkpoint
             wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)
         try:
-            self.catch_up_aside()
-            self.counting.stop()
-            self.aside.stop()
+            self._finish_rejecting()
+            for query in self.queries:
+                query.stop()
         finally:
-            reported = self.tally.terminated.wait(30)
-            self.spark.streams.removeListener(self.tally)
-            self.lock.release()
+            reported = self.progress.terminated.wait(30)
+            self.release()
         if not reported:
             raise QueryError(
-                "Spark did not report the query's end within 30 s: the totals are not complete, the windows are",
-                f"see {LOG}",
+                "Spark did not report the query's end within 30 s: the totals are incomplete, the windows are not",
+                f"see {self.log}",
             )
 
-    def catch_up_aside(self) -> None:
-        """Wait until the malformed messages of all that was counted are kept aside, or 15 s have passed."""
+    close = end
 
-        def caught_up() -> bool:
-            last = self.aside.lastProgress
+    def release(self) -> None:
+        """Let go of Spark's listener, the lock and the connection. Safe to call twice."""
+        self.spark.streams.removeListener(self.progress)
+        self._lock.release()
+        self.cluster.close()
+
+    def _finish_rejecting(self) -> None:
+        """Wait until the malformed messages among those counted are written, or 15 s have passed."""
+
+        def finished() -> bool:
+            last = self.rejecting.lastProgress
             ends = json.loads(last.sources[0].endOffset or "{}").get(self.topic, {}) if last else {}
-            return all(ends.get(str(p), 0) >= offset for p, offset in self.tally.offsets.items())
+            return all(ends.get(str(p), 0) >= offset for p, offset in self.progress.offsets.items())
 
         with suppress(TimeoutError):
-            wait_until(lambda: caught_up() or not self.aside.isActive, 15)
+            wait_until(lambda: finished() or not self.rejecting.isActive, 15)
 
     def stop(self) -> dict[str, int]:
         """End both queries and return the totals, messages by verdict; QueryError if one failed. Safe to call twice."""
         self.end()
         self.raise_error()
-        return self.tally.totals
+        return self.progress.totals
 
     def finish(self, seconds: float | None = None) -> dict[str, int]:
         """Wait until both queries have ended by themselves, as with availableNow, and return the totals.
 
-        QueryError where one failed, or where they still ran after so many seconds; they are ended then.
+        QueryError where one failed, or where they still ran after `seconds`; they are ended then.
         """
         try:
-            wait_until(lambda: not (self.counting.isActive or self.aside.isActive), seconds or 1e9)
+            wait_until(lambda: not any(query.isActive for query in self.queries), seconds or 1e9)
         except TimeoutError:
             self.stop()
             raise QueryError(
-                f"the query was not at its end after {seconds:g} s",
-                "give it more time; started again, it goes on where it was",
+                f"the query had not finished after {seconds:g} s",
+                "give it more time; started again, it continues where it was",
+                seconds=seconds,
             ) from None
         return self.stop()
 
     def error(self) -> QueryError | None:
         """What went wrong, if one of the queries has failed."""
-        for query in (self.counting, self.aside):
-            error = str(query.exception() or ASKED_TO_STOP)
-            if ASKED_TO_STOP in error:
-                continue
-            for words, remedy in REMEDIES.items():
-                if words in error:
-                    return QueryError(f"the streaming query failed: {first_line_with(words, error)}", remedy)
-            return QueryError(
-                f"the streaming query failed: {cause(error)}",
-                f"see {LOG}; started again, it goes on where it was",
-            )
-        return None
+        failed = (query for query in self.queries if not (query is self.queries[0] and self._stopped_itself))
+        return next(filter(None, (failure(query, self.log) for query in failed)), None)
 
     def raise_error(self) -> None:
         """QueryError where one of the queries has failed."""
         if error := self.error():
             raise error
-
-
-def cause(text: str) -> str:
-    """What Spark's message says first; where a batch of ours raised an error, that error and not its traceback."""
-    about_it = re.compile(r"\s|$|Traceback|.*Python Proxy|.*An error occurred while calling")
-    lines = [line.removeprefix(": ") for line in text.splitlines() if not about_it.match(line)]
-    return first_line_with("", "\n".join(lines) or text)
-
-
-def first_line_with(words: str, text: str) -> str:
-    """The first line that has the words, cut to 300 characters."""
-    return next(line.strip() for line in text.splitlines() if words in line and line.strip())[:300]

@@ -1,28 +1,27 @@
-"""Beside the consumer: how it is doing, in numbers and in a sentence, for the live table and the terminal."""
+"""Status of a running consumer: its state, lag and last batch, and what to do, for the live table and the terminal."""
 
 import time
 from dataclasses import dataclass
 
-from lib import topics
 from lib.consumer.running import Consumer
 from lib.errors import CourseError
 
-QUIET_SECONDS = 10  # without a batch for so long, we say why that may be
+QUIET_SECONDS = 10  # after so long without a batch, the status says why that may be
 
 
 @dataclass(frozen=True)
 class Status:
-    """A look at a consumer. `state` is "starting", "running", "waiting", "stopped" or "failed"; `advice` says what
-    to do about it and may be empty. `behind` is the lag: messages in the topic that are not counted yet, and
-    `behind_seconds` how long ago Kafka got the newest one that is; both None where the broker does not answer."""
+    """A consumer's status. `state` is "starting", "running", "waiting", "stopped" or "failed"; `advice` says what to
+    do and may be empty. `lag` is the number of messages in the topic that are not counted yet, `lag_seconds` the age of
+    the newest one that is; both are None where no broker answers. `per_second` is the last batch's input rate."""
 
     state: str
     advice: str = ""
     batch_age: float | None = None
     batch_seconds: float | None = None
     per_second: float = 0
-    behind: int | None = None
-    behind_seconds: float | None = None
+    lag: int | None = None
+    lag_seconds: float | None = None
     state_rows: int = 0
     watermark: str = ""
 
@@ -31,16 +30,15 @@ class Status:
         if self.batch_age is not None:
             parts.append(f"last batch {self.batch_age:.0f} s ago, took {self.batch_seconds:.1f} s")
             parts.append(f"{self.per_second:,.0f} tweets/s")
-        if self.behind is not None:
-            parts.append(
-                f"behind {self.behind:,} messages, {self.behind_seconds:.0f} s" if self.behind else "not behind"
-            )
+        if self.lag is not None:
+            parts.append(f"lag {self.lag:,} messages, {self.lag_seconds:.0f} s" if self.lag else "no lag")
         return " · ".join(parts)
 
 
 def look(consumer: Consumer) -> Status:
-    """How the consumer is doing now. Asks the broker, so it may take up to 3 seconds; raises nothing."""
-    last, tally = consumer.tally.last, consumer.tally
+    """The consumer's status now. Asks the broker, which may take some seconds; raises nothing."""
+    progress = consumer.progress
+    last = progress.last
     numbers = {}
     if last:
         numbers = {
@@ -55,20 +53,22 @@ def look(consumer: Consumer) -> Status:
     if not consumer.active:
         return Status("stopped", **numbers)
     try:
-        ends = topics.offsets(consumer.topic, bootstrap_servers=consumer.bootstrap_servers, seconds=2)
+        ends = consumer.cluster.offsets(consumer.topic)
     except CourseError as error:
         return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", **numbers)
     if not last:
         if ends == consumer.beginning:
-            return Status("waiting", NO_TWEETS.format(topic=consumer.topic), behind=0, behind_seconds=0)
-        return Status("starting", "Spark's first micro-batch takes some seconds longer than the others.")
-    behind = sum(max(0, end - tally.offsets.get(partition, 0)) for partition, end in ends.items())
-    numbers |= {"behind": behind, "behind_seconds": max(0, time.time() - last.sent_ms / 1000) if behind else 0}
-    if numbers["batch_age"] > QUIET_SECONDS and not behind:
+            return Status("waiting", NO_TWEETS.format(topic=consumer.topic), lag=0, lag_seconds=0)
+        return Status("starting", "Spark's first micro-batch takes some seconds longer than the later ones.")
+    lag = sum(max(0, end - progress.offsets.get(partition, 0)) for partition, end in ends.items())
+    numbers |= {"lag": lag, "lag_seconds": max(0, time.time() - last.sent_ms / 1000) if lag else 0}
+    if numbers["batch_age"] > QUIET_SECONDS and not lag:
         return Status("waiting", NO_TWEETS.format(topic=consumer.topic), **numbers)
-    if tally.totals["received"] and not tally.totals["counted"]:
+    if progress.totals["received"] and not progress.totals["counted"]:
         return Status(
-            "running", "None of the messages so far was a tweet in time; see what was malformed or late.", **numbers
+            "running",
+            "No message so far was a valid tweet in time: see the numbers of malformed and late ones.",
+            **numbers,
         )
     return Status("running", **numbers)
 

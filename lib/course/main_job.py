@@ -1,12 +1,15 @@
-"""The whole way at once, from a terminal: `make run` executes notebooks/00_master.ipynb and shows what it sees.
+"""Main job: execute notebooks/00_master.ipynb from a terminal, with a moving table meanwhile. This is `make run`.
 
-A table moves in the terminal while the notebook works; at the end come the trending topics and the line `verified: …`.
-It leaves build/00_master.ipynb and .html, and nothing running that it started.
+At the end it prints the trending topics and the line `verified: …`. It leaves build/00_master.ipynb and .html, and
+nothing running that it started.
 """
 
+import argparse
 import json
 import time
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import nbformat
 from filelock import FileLock, Timeout
@@ -17,48 +20,49 @@ from rich.text import Text
 from lib import infra
 from lib.consumer.terminal import table
 from lib.course import notebook
-from lib.errors import StepError
+from lib.errors import StepError, run
 from lib.infra.java import find_java, java_version
-from lib.settings import ROOT, settings
+from lib.settings import ROOT, Settings
 
 NOTEBOOK = notebook.FOLDER / "00_master.ipynb"
-RESULT = settings.build_dir / NOTEBOOK.name
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m lib.course.main_job", description=f"Execute {NOTEBOOK.name}.")
+    parser.parse_args(argv)
+    settings = Settings.from_environment()
+    lock = settings.folder("runs") / "in-use.lock"
     try:
-        lock = FileLock(settings.folder("runs") / "in-use.lock").acquire(timeout=0)
-    except Timeout:  # it would take the other one's result, and its broker would go with the other
-        raise StepError("another `make run` is at work in this folder", "wait until it has ended") from None
-    with lock:
-        run(Console())
+        held = FileLock(lock).acquire(timeout=0)
+    except Timeout:  # it would overwrite the other one's result, and its broker would end with the other
+        what = "another `make run` is running in this folder"
+        raise StepError(what, "wait until it has ended", used=lock) from None
+    with held:
+        run_job(settings, Console())
 
 
-def run(console: Console) -> None:
-    """The whole job; StepError where a step of it fails. A broker that it started it stops."""
-    console.print(f"==> Java {java_version(find_java())} at {find_java()}", highlight=False)
+def run_job(settings: Settings, console: Console) -> None:
+    """The whole job; StepError where a step of it fails. A broker that it started is stopped."""
+    java, result = find_java(settings), settings.build_dir / NOTEBOOK.name
+    console.print(f"==> Java {java_version(java)} at {java}", highlight=False)
     infra.exit_on_signals()
     broker = None
     try:
-        broker = infra.up()
+        broker = infra.up(settings)
         console.print(f"==> {broker}", highlight=False)
-        latest = execute(console)
-        console.print(table(**latest))
-        print(verified_line())
-        console.print(
-            f"==> the executed notebook: {RESULT} and {notebook.write_html(RESULT).name}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(table(**execute(settings, result, console)))
+        print(verified_line(result))
+        page = notebook.write_html(result)
+        console.print(f"==> the executed notebook: {result} and {page.name}", highlight=False, soft_wrap=True)
     finally:
         if broker and broker.started:
-            console.print(f"==> {infra.down()}", highlight=False)
+            console.print(f"==> {infra.down(settings)}", highlight=False)
 
 
-def execute(console: Console) -> dict:
+def execute(settings: Settings, result: Path, console: Console) -> dict:
     """Execute the notebook and return its last {ranking, totals}; StepError where a cell fails."""
-    run = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
-    latest = settings.build_dir / "runs" / run / "latest.json"
+    name = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
+    latest = settings.build_dir / "runs" / name / "latest.json"
     began = time.monotonic()
 
     def picture():
@@ -69,19 +73,19 @@ def execute(console: Console) -> dict:
 
     console.print(f"==> executing {NOTEBOOK.relative_to(ROOT)}, which takes about a minute", highlight=False)
     with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
-        notebook.execute(NOTEBOOK, RESULT, RUN=run)
+        notebook.execute(settings, NOTEBOOK, result, RUN=name)
     return json.loads(latest.read_text(encoding="utf-8"))
 
 
-def verified_line() -> str:
+def verified_line(result: Path) -> str:
     """The line `verified: …` that the notebook printed after it had compared all counts."""
-    for cell in nbformat.read(RESULT, as_version=4).cells:
+    for cell in nbformat.read(result, as_version=4).cells:
         for output in cell.get("outputs", []):
             for line in output.get("text", "").splitlines():
                 if line.startswith("verified:"):
                     return line
-    raise StepError("the notebook ended without the line 'verified: …'", f"see the whole in {RESULT}")
+    raise StepError("the notebook ended without the line 'verified: …'", f"see the whole in {result}", result=result)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

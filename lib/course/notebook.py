@@ -1,4 +1,4 @@
-"""Around the tweet's way: one notebook, executed headless by papermill, and the page that is made of it."""
+"""One notebook: its parameters, its execution by papermill, and its HTML page."""
 
 import logging
 import re
@@ -6,60 +6,69 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client import AsyncKernelManager
+from traitlets import Unicode
+from traitlets.config import Config
 
 from lib.errors import SettingError, StepError
-from lib.settings import ROOT, settings
+from lib.settings import ROOT, Settings
 
 FOLDER = ROOT / "notebooks"
-LOG = settings.build_dir / "logs" / "kernel.log"
 
 
 class QuietKernel(AsyncKernelManager):
-    """A kernel whose own last words (asyncio's about a task still pending, say) go to a log, not to the terminal."""
+    """A kernel whose standard error, such as asyncio's warnings at its end, goes to a log, not to the terminal."""
+
+    log_file = Unicode().tag(config=True)
 
     async def start_kernel(self, **options):
-        settings.folder("logs")
-        with open(LOG, "wb") as stderr:
+        with open(self.log_file, "wb") as stderr:
             await super().start_kernel(stderr=stderr, **options)
 
 
 def parameters(notebook: Path) -> dict[str, str]:
-    """{name: default, as it is typed} of a notebook's parameters cell."""
+    """{name: default, as source code} of a notebook's parameters cell."""
     import papermill
 
     return {name: known["default"] for name, known in papermill.inspect_notebook(notebook).items()}
 
 
-def execute(notebook: Path, result: Path, **values: object) -> None:
-    """Execute a notebook of the course in its own folder, with these parameters; the executed copy is `result`.
+def execute(settings: Settings, notebook: Path, result: Path, **values: object) -> None:
+    """Execute a notebook in its own folder, with these parameters; the executed copy is `result`.
 
     Raises SettingError for a parameter that it does not have (papermill would only warn), and StepError, which names
-    the heading above the cell, where one fails or the kernel dies; `result` is then what there was until there.
+    the heading above the cell, where a cell fails or the kernel dies; `result` then ends there.
     """
     import papermill
 
-    if unknown := values.keys() - parameters(notebook).keys():
+    known = parameters(notebook)
+    if unknown := sorted(values.keys() - known.keys()):
         raise SettingError(
-            f"{notebook.name} has no parameter {', '.join(sorted(unknown))}",
-            f"use its own: {', '.join(parameters(notebook)) or 'it has none'}",
-        )
+            f"{notebook.name} has no parameter {', '.join(unknown)}",
+            f"use its own: {', '.join(known) or 'it has none'}",
+            unknown=unknown, known=list(known),
+        )  # fmt: skip
     result.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    log = settings.folder("logs") / "kernel.log"
     try:
         papermill.execute_notebook(
             notebook, result, parameters=values, cwd=notebook.parent, progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"], kernel_manager_class=QuietKernel,
+            extra_arguments=["--log-level=CRITICAL"],
+            kernel_manager_class=QuietKernel, config=Config(QuietKernel={"log_file": str(log)}),
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         what, _, remedy = (error.evalue or error.ename).partition("\n  What to do: ")
+        step = step_of(error.source, result)
         raise StepError(
-            f"step {step_of(error.source, result)!r} of the notebook failed: {what}",
+            f"step {step!r} of the notebook failed: {what}",
             f"{remedy}\n  The executed notebook: {result}".lstrip(),
-        ) from None
+            step=step, error=error.ename, result=result,
+        ) from None  # fmt: skip
     except RuntimeError as error:  # nbclient's: the kernel did not start, or died
         raise StepError(
-            f"the notebook's kernel failed: {error}", f"see whether memory is short, and {LOG}; then try again"
-        ) from None
+            f"the notebook's kernel failed: {error}", f"see whether memory is short, and {log}; then try again",
+            error=type(error).__name__, result=result,
+        ) from None  # fmt: skip
 
 
 def step_of(source: str, result: Path) -> str:
@@ -73,12 +82,11 @@ def step_of(source: str, result: Path) -> str:
     return heading
 
 
-def write_html(result: Path) -> Path:
-    """An executed notebook as a page beside it, with the course's pictures in it."""
+def write_html(result: Path, pictures: Path = FOLDER) -> Path:
+    """Write an executed notebook as a page beside it, with the pictures, found from the folder `pictures`, in it."""
     from nbconvert import HTMLExporter
 
-    # The path is where the pictures are looked for.
-    about = {"metadata": {"name": result.stem, "path": str(FOLDER)}}
+    about = {"metadata": {"name": result.stem, "path": str(pictures)}}
     page, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(result, as_version=4), about)
     path = result.with_suffix(".html")
     path.write_text(page, encoding="utf-8")

@@ -1,27 +1,27 @@
-"""Around the tweet's way: the whole series, executed headless in order, for an instructor: `make notebooks`.
+"""Series: execute all notebooks of a folder in order. This is `make notebooks`.
 
 Executed notebooks, pages and an index of them go to build/notebooks. A notebook that fails does not stop the others.
-`--update` writes the outputs of a run with the notebooks' own parameters into `notebooks/`, to be committed.
+`--update` writes the outputs of a run with the notebooks' own parameters into the folder, to be committed.
 """
 
 import argparse
 import ast
 import shutil
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import nbformat
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
 
-from lib import infra, topics
+from lib import infra
 from lib.course import notebook
-from lib.errors import CourseError, SettingError
-from lib.settings import settings
+from lib.errors import CourseError, SettingError, run
+from lib.settings import Settings
+from lib.topics import Cluster
 
-RESULTS = settings.build_dir / "notebooks"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -30,7 +30,7 @@ METADATA = {
 
 @dataclass(frozen=True)
 class Run:
-    """One notebook's execution: its name, how long it took in seconds, and what went wrong, if anything did."""
+    """One notebook's execution: its name, its duration in seconds, and its error, empty if it passed."""
 
     name: str
     seconds: float
@@ -40,31 +40,32 @@ class Run:
         return f"{self.name:<22} {'FAILED' if self.error else 'passed'} {self.seconds:5.0f} s"
 
 
-def run_series(names: list[str], values: dict[str, object], update: bool, console: Console) -> list[Run]:
-    """Execute the notebooks in order, each with those of the values that it has as parameters; a line for each."""
-    shutil.rmtree(RESULTS, ignore_errors=True)
-    settings.folder(RESULTS.name)
-    runs = []
-    for name in names:
-        path, result, began = notebook.FOLDER / f"{name}.ipynb", RESULTS / f"{name}.ipynb", time.monotonic()
-        mine = {key: value for key, value in values.items() if key in notebook.parameters(path)}
+def run_series(
+    settings: Settings, paths: Sequence[Path], values: dict[str, object], update: bool, console: Console
+) -> list[Run]:
+    """Execute the notebooks in order, each with those of the values that are its parameters; print a line for each."""
+    shutil.rmtree(settings.build_dir / "notebooks", ignore_errors=True)
+    results, runs = settings.folder("notebooks"), []
+    for path in paths:
+        result, began, failure = results / path.name, time.monotonic(), ""
+        own = {key: value for key, value in values.items() if key in notebook.parameters(path)}
         try:
-            with console.status(f"    {name}: at work"):
-                notebook.execute(path, result, **mine)
-            runs.append(Run(name, time.monotonic() - began))
+            with console.status(f"    {path.stem}: running"):
+                notebook.execute(settings, path, result, **own)
             if update:
-                take_over_outputs(result, path)
+                copy_outputs(result, path)
         except CourseError as error:
-            runs.append(Run(name, time.monotonic() - began, str(error)))
+            failure = str(error)
+        runs.append(Run(path.stem, time.monotonic() - began, failure))
         if result.exists():
-            notebook.write_html(result)
-        console.print(f"{runs[-1]}\n{runs[-1].error}".rstrip(), highlight=False, markup=False, soft_wrap=True)
-    write_index(runs)
+            notebook.write_html(result, path.parent)
+        console.print(f"{runs[-1]}\n{failure}".rstrip(), highlight=False, markup=False, soft_wrap=True)
+    write_index(results, runs)
     return runs
 
 
-def take_over_outputs(result: Path, path: Path) -> None:
-    """Write an executed notebook's outputs into the committed one, without the traces of the run."""
+def copy_outputs(result: Path, path: Path) -> None:
+    """Write an executed notebook's outputs into the committed one, without the metadata of the run."""
     executed = nbformat.read(result, as_version=4)
     for cell in executed.cells:
         for trace in ("papermill", "execution"):
@@ -75,38 +76,31 @@ def take_over_outputs(result: Path, path: Path) -> None:
     nbformat.write(executed, path)
 
 
-def write_index(runs: list[Run]) -> Path:
-    """A page with a line for each notebook, linked to its page."""
-    rows = "".join(
-        f"<tr><td><a href='{run.name}.html'>{run.name}</a><td>{'failed' if run.error else 'passed'}"
-        f"<td>{run.seconds:.0f} s<td><pre>{escape(run.error)}</pre>"
-        for run in runs
-    )
-    page = RESULTS / "index.html"
-    page.write_text(
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>The series, executed</title>"
-        "<style>body{font-family:sans-serif;margin:2em}td,th{text-align:left;padding:4px 16px 4px 0}</style>"
-        f"<h1>The series, executed</h1><table><tr><th>notebook<th>result<th>time<th>{rows}</table>",
-        encoding="utf-8",
-    )
-    return page
+def write_index(folder: Path, runs: list[Run]) -> None:
+    """Write index.html, with a line for each notebook, linked to its page. Errors are escaped."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    templates = Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    page = templates.get_template("index.html.jinja").render(runs=runs)
+    (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def choose(wanted: list[str]) -> list[str]:
-    """The notebooks' names in order, all of them or those wanted; SettingError for one that is not there."""
-    names = sorted(path.stem for path in notebook.FOLDER.glob("[0-9][0-9]_*.ipynb"))
-    if unknown := set(wanted) - set(names):
-        raise SettingError(f"there is no notebook {', '.join(sorted(unknown))}", f"use: {', '.join(names)}")
-    return [name for name in names if name in wanted or not wanted]
+def choose(folder: Path, wanted: list[str]) -> list[Path]:
+    """The folder's notebooks in order, all of them or those wanted; SettingError for one that does not exist."""
+    paths = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if unknown := sorted(set(wanted) - paths.keys()):
+        known = ", ".join(paths) or f"there is none in {folder}"
+        raise SettingError(f"there is no notebook {', '.join(unknown)}", f"use: {known}", unknown=unknown)
+    return [path for name, path in paths.items() if name in wanted or not wanted]
 
 
-def read_values(pairs: list[list[str]], names: list[str]) -> dict[str, object]:
+def read_values(pairs: list[list[str]], paths: Sequence[Path]) -> dict[str, object]:
     """{name: value} of the -p options; SettingError for a name that none of the notebooks has."""
-    known = {key for name in names for key in notebook.parameters(notebook.FOLDER / f"{name}.ipynb")}
+    known = {key for path in paths for key in notebook.parameters(path)}
     values = {}
     for key, text in pairs:
         if key not in known:
-            raise SettingError(f"no notebook has a parameter {key}", f"use one of: {', '.join(sorted(known))}")
+            names = ", ".join(sorted(known))
+            raise SettingError(f"no notebook has a parameter {key}", f"use one of: {names}", unknown=[key])
         try:
             values[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError):  # a word, not a number
@@ -114,31 +108,33 @@ def read_values(pairs: list[list[str]], names: list[str]) -> dict[str, object]:
     return values
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lib.course.series", description="Execute the notebooks in order.")
     parser.add_argument("notebook", nargs="*", help="only these, such as 02_producer (default: all)")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
     parser.add_argument("--update", action="store_true", help="refresh the committed outputs")
-    options = parser.parse_args()
+    parser.add_argument("--folder", type=Path, default=notebook.FOLDER, metavar="DIR", help="default: %(default)s")
+    options = parser.parse_args(argv)
     if options.update and options.p:
-        parser.error("--update takes the notebooks' own parameters: leave out -p")
-    names = choose(options.notebook)
-    values = read_values(options.p, names)
+        parser.error("--update takes the notebooks' own parameters: omit -p")
+    settings = Settings.from_environment()
+    paths = choose(options.folder.resolve(), options.notebook)
+    values = read_values(options.p, paths)
     infra.exit_on_signals()
-    console, not_ours = Console(), topics.answers()
-    console.print(f"==> executing {len(names)} notebook(s); each takes a minute or two", highlight=False)
+    console = Console()
+    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+        answered = cluster.answers()
+    console.print(f"==> executing {len(paths)} notebook(s); each takes a minute or two", highlight=False)
     try:
-        runs = run_series(names, values, options.update, console)
+        runs = run_series(settings, paths, values, options.update, console)
     finally:
-        if not not_ours:  # the first notebook that needed a broker started it
-            console.print(f"==> {infra.down()}", highlight=False)
-    failed = sum(bool(run.error) for run in runs)
-    console.print(
-        f"==> {len(runs) - failed} passed, {failed} failed; begin at {RESULTS / 'index.html'}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        if not answered:  # the first notebook that needed a broker started it
+            console.print(f"==> {infra.down(settings)}", highlight=False)
+    failed, index = sum(bool(run.error) for run in runs), settings.build_dir / "notebooks" / "index.html"
+    done = f"==> {len(runs) - failed} passed, {failed} failed; begin at {index}"
+    console.print(done, highlight=False, soft_wrap=True)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

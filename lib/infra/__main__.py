@@ -1,7 +1,33 @@
-"""Command line of `lib.infra`."""
+"""Command line: start the broker, see whether it answers, stop it."""
 
-import sys
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 
-from lib.infra import main
+from lib.errors import run
+from lib.infra import down, status, up
+from lib.settings import MODES, Settings
 
-sys.exit(main())
+
+def main(argv: Sequence[str] | None = None) -> int:
+    settings = Settings.from_environment()
+    parser = argparse.ArgumentParser(prog="python -m lib.infra", description="Start and stop the broker.")
+    parser.add_argument("command", choices=("up", "status", "down"))
+    parser.add_argument("--mode", choices=MODES, default=settings.mode, help=f"default: {settings.mode}")
+    parser.add_argument("--volumes", action="store_true", help="with down: remove the broker's data too")
+    options = parser.parse_args(argv)
+    if options.volumes and options.command != "down":
+        parser.error("--volumes goes with down")
+    settings, answered = replace(settings, mode=options.mode), True
+    if options.command == "up":
+        print(up(settings))
+    elif options.command == "down":
+        print(down(settings, options.volumes))
+    else:
+        answered, sentence = status(settings)
+        print(sentence)
+    return 0 if answered else 1
+
+
+if __name__ == "__main__":
+    run(main)

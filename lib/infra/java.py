@@ -1,6 +1,6 @@
-"""Beside the tweet's way: the Java that Kafka and Spark run on.
+"""The Java that Kafka and Spark run on: find it, or download one.
 
-`python -m lib.infra.java` says which Java is used; `python -m lib.infra.java --fetch` fetches one where there is none.
+`python -m lib.infra.java` prints which Java is used; `python -m lib.infra.java --fetch` downloads one.
 """
 
 import argparse
@@ -9,83 +9,80 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 
-from lib.errors import JavaError
-from lib.settings import JAVA_VERSIONS, settings
+from lib.errors import JavaError, run
+from lib.settings import JAVA_VERSIONS, Settings
 
+LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")  # for every Java process, broker or Spark
 REMEDY = (
     "install Java 17 (conda: conda install -c conda-forge openjdk=17; Debian: apt install default-jre-headless), "
-    "or let the course fetch one for itself: python -m lib.infra.java --fetch"
+    "or let the course download one for itself: python -m lib.infra.java --fetch"
 )
 
 
-@cache
-def find_java() -> Path:
-    """The `java` program to use: the one that was fetched, if it is still there, else JAVA_HOME's where that is set,
+def find_java(settings: Settings) -> Path:
+    """The `java` program to use: the downloaded one if it still exists, else JAVA_HOME's where that is set,
     else this Python's conda environment's, which may not be active, else PATH's.
 
     Raises JavaError where there is none, where JAVA_HOME leads nowhere, or where it is not Java 17, 21 or 25.
     """
-    home, fetched = os.environ.get("JAVA_HOME"), settings.build_dir / "java-home"
-    java, origin = None, str(fetched)
-    if fetched.exists():  # and what was fetched too, unless its cache has been emptied since
-        java = shutil.which("java", path=str(Path(fetched.read_text()) / "bin"))
-    if not java and home:
-        java, origin = shutil.which("java", path=str(Path(home) / "bin")), f"JAVA_HOME={home}"
-        if not java:
-            raise JavaError(f"{origin}, but there is no bin/java in it", f"unset JAVA_HOME, or {REMEDY}")
-    elif not java:
-        conda = os.pathsep.join([f"{sys.prefix}/bin", f"{sys.prefix}/Library/bin"])  # the second on Windows
-        java, origin = shutil.which("java", path=conda) or shutil.which("java"), "PATH"
+    home, downloaded = os.environ.get("JAVA_HOME"), settings.build_dir / "java-home"
+    places = [f"{home}/bin"] if home else [f"{sys.prefix}/bin", f"{sys.prefix}/Library/bin", os.environ.get("PATH", "")]
+    if downloaded.exists():
+        places.insert(0, f"{downloaded.read_text()}/bin")
+    java = shutil.which("java", path=os.pathsep.join(places))
     if not java:
-        raise JavaError("Kafka and Spark need Java, and none was found in JAVA_HOME or on PATH", REMEDY)
+        where, first = (f"in JAVA_HOME={home}", "unset JAVA_HOME, or ") if home else ("on PATH", "")
+        raise JavaError(f"Kafka and Spark need Java, and there is none {where}", first + REMEDY, home=home)
     found = java_version(Path(java))
     if found not in JAVA_VERSIONS:
+        what = f"Java {found or 'of unknown version'} at {java}{f' (JAVA_HOME={home})' if home else ''}"
         wanted = ", ".join(map(str, JAVA_VERSIONS))
-        raise JavaError(f"Java {found or 'of unknown version'} at {java} ({origin}); one of {wanted} is needed", REMEDY)
+        raise JavaError(f"{what}; one of {wanted} is needed", REMEDY, version=found, java=java)
     return Path(java)
 
 
-def java_home() -> Path:
+def java_home(settings: Settings) -> Path:
     """The folder of the Java in use, with links followed: what JAVA_HOME should be."""
-    return find_java().resolve().parent.parent
+    return find_java(settings).resolve().parent.parent
 
 
 def java_version(java: Path) -> int | None:
     """The major version that `java -version` prints (1.8 is 8), or None where it prints none."""
     try:
-        run = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(r'version "(?:1\.)?(\d+)', run.stderr + run.stdout)
+    match = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
     return int(match[1]) if match else None
 
 
-def fetch_java() -> Path:
-    """Fetch a JDK 17 into the user's cache by jgo's cjdk, and remember it in build/; JavaError where that fails."""
+def fetch_java(settings: Settings) -> Path:
+    """Download a JDK into the user's cache, and remember it in the build folder; JavaError where that fails."""
     import cjdk
 
+    version = str(JAVA_VERSIONS[0])
     try:
-        home = cjdk.java_home(vendor="temurin", version=str(JAVA_VERSIONS[0]))
+        home = cjdk.java_home(vendor="temurin", version=version)
     except Exception as error:  # cjdk lets the network library's own errors through
-        raise JavaError(
-            f"Java could not be fetched: {error}", "check the network, or install Java 17 yourself"
-        ) from None
+        remedy = f"check the network, or install Java {version} yourself"
+        raise JavaError(f"Java could not be downloaded: {error}", remedy) from None
     settings.build_dir.mkdir(parents=True, exist_ok=True)
     (settings.build_dir / "java-home").write_text(str(home))
-    find_java.cache_clear()
     return Path(home)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.infra.java", description="Which Java is used; fetch one.")
-    parser.add_argument("--fetch", action="store_true", help="fetch a JDK 17 into the user's cache")
-    if parser.parse_args().fetch:
-        print(f"fetched: {fetch_java()}")
-    print(f"Java {java_version(find_java())}: {find_java()}")
+def main(argv: Sequence[str] | None = None) -> None:
+    settings = Settings.from_environment()
+    parser = argparse.ArgumentParser(prog="python -m lib.infra.java", description="Print which Java is used.")
+    parser.add_argument("--fetch", action="store_true", help="download a JDK into the user's cache first")
+    if parser.parse_args(argv).fetch:
+        print(f"downloaded: {fetch_java(settings)}")
+    java = find_java(settings)
+    print(f"Java {java_version(java)}: {java}")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

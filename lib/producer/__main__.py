@@ -1,5 +1,67 @@
-"""Command line of `lib.producer`."""
+"""Command line: send synthetic tweets to a topic. The last line of its output is the summary, a JSON object."""
 
-from lib.producer import main
+import argparse
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 
-main()
+from lib import tweets
+from lib.errors import run
+from lib.producer.client import send
+from lib.settings import Settings
+from lib.topics import Cluster
+from lib.tweets.options import require
+
+LOG_BYTES = 100_000  # about 20 minutes of a line a second
+TWEETS = ("count", "seed", "start", "rate", "late", "duplicates", "malformed")  # options of the tweet generator
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = Settings.from_environment()
+    options = parse_options(argv, settings)
+    messages = tweets.stream(**{name: getattr(options, name) for name in TWEETS})
+    with Cluster(options.bootstrap_servers, settings.answer_seconds) as cluster:
+        cluster.offsets(options.topic)  # an error where the broker or the topic is missing
+    if options.until_stdin_closes:
+        # os.read, because a thread that waits in sys.stdin's buffer makes Python abort when it exits.
+        threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
+    set_up_log(options.log)
+    done = send(messages, options.topic, options.bootstrap_servers, options.rate, stop, options.duration)
+    print(json.dumps(done.summary()), flush=True)
+
+
+def set_up_log(file: str | None) -> None:
+    """Write this package's log to standard error, or to a file that is rotated: it must never fill the disk."""
+    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1) if file else logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("lib.producer")
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+
+
+def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lib.producer", description="Send synthetic tweets to Kafka.")
+    tweets.add_options(parser, start=None, count=None)
+    parser.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
+    parser.add_argument("--topic", default=settings.topic, metavar="T")
+    parser.add_argument("--bootstrap-servers", default=settings.bootstrap_servers, metavar="B")
+    background = parser.add_argument_group("options that start_producer passes")
+    background.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    background.add_argument("--log", metavar="FILE", help="log to a rotated file instead of standard error")
+    options = parser.parse_args(argv)
+    options.start = options.start or datetime.now(UTC)
+    valid = options.duration is None or 0 <= options.duration < threading.TIMEOUT_MAX
+    require(valid, "duration", options.duration, "give seconds, such as --duration 30")
+    return options
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,5 +1,69 @@
-"""Command line of `lib.topics`."""
+"""Command line: the embedded twin of Kafka's own `kafka-topics` and `kafka-console-consumer`."""
 
-from lib.topics import main
+import argparse
+import sys
+from collections.abc import Sequence
+from itertools import islice
 
-main()
+from lib.errors import SettingError, run
+from lib.settings import Settings
+from lib.topics import Cluster
+
+COMMANDS = {
+    "create": "create a topic, and wait until it can be written",
+    "describe": "partitions and offsets",
+    "read": "print the stored messages: partition, offset, key, value",
+    "delete": "delete a topic with all its messages",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    settings = Settings.from_environment()
+    options = parse_options(argv, settings)
+    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+        if options.command == "list":
+            print("\n".join(cluster.names()))
+        elif options.command == "create":
+            created = cluster.create(options.topic, options.partitions)
+            print(f"topic {options.topic}: {'created' if created else 'already exists'}")
+        elif options.command == "describe":
+            print(cluster.describe(options.topic))
+        elif options.command == "delete":
+            print(f"topic {options.topic}: {'deleted' if cluster.delete(options.topic) else 'did not exist'}")
+        else:
+            print_messages(cluster, options.topic, options.max)
+
+
+def print_messages(cluster: Cluster, topic: str, most: int | None) -> None:
+    """Print the topic's messages, a line each with tabs between its parts; `most` limits their number."""
+    try:
+        for record in islice(cluster.read(topic), most):
+            key, value = ((text or b"").decode("utf-8", "replace") for text in (record.key, record.value))
+            print(record.partition, record.offset, key, value, sep="\t")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has ended
+        sys.stderr.close()
+
+
+def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lib.topics", description="Create, list, read and delete topics.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the topics' names")
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("topic", nargs="?", default=settings.topic)
+        if name == "create":
+            command.add_argument("--partitions", type=int, metavar="N", help="default: the broker's own")
+        if name == "read":
+            command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
+    options = parser.parse_args(argv)
+    for name, least in {"partitions": 1, "max": 0}.items():
+        if (number := getattr(options, name, None)) is not None and number < least:
+            raise SettingError(
+                f"--{name} {number} is below {least}", f"use {least} or more, or omit it", option=name, value=number
+            )
+    return options
+
+
+if __name__ == "__main__":
+    run(main)

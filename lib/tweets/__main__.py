@@ -1,5 +1,23 @@
-"""Command line of `lib.tweets`."""
+"""Command line: print synthetic tweets, one a line."""
 
-from lib.tweets import main
+import argparse
+import sys
+from collections.abc import Sequence
 
-main()
+from lib.errors import run
+from lib.tweets import FIXED_START, add_options, stream
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m lib.tweets", description="Print synthetic tweets, one a line.")
+    add_options(parser, start=FIXED_START, count=1000)
+    try:
+        for message in stream(**vars(parser.parse_args(argv))):
+            sys.stdout.buffer.write(message.value + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has ended
+        sys.stderr.close()
+
+
+if __name__ == "__main__":
+    run(main)

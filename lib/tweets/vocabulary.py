@@ -1,4 +1,4 @@
-"""Beside the tweet's way: the words that invented tweets are made of. Plain data; the order is the popularity."""
+"""Vocabulary of the synthetic tweets: hashtags, phrases, emoji and users. The order is the popularity."""
 
 HASHTAGS = (
     ("DataScience", "en"), ("Madrid", "es"), ("Python", "en"), ("fútbol", "es"), ("AI", "en"),
@@ -13,20 +13,11 @@ HASHTAGS = (
 
 PHRASES = {
     "en": (
-        "Can't stop thinking about this",
-        "Breaking:",
-        "Hot take of the day",
-        "Who else is watching?",
-        "So proud of the team",
-        "Live now",
-        'They said "never again"',
+        "Can't stop thinking about this", "Breaking:", "Hot take of the day", "Who else is watching?",
+        "So proud of the team", "Live now", 'They said "never again"',
     ),
     "es": (
-        "¡Qué día!",
-        "No me lo puedo creer",
-        "¿Alguien más lo ha visto?",
-        "Última hora:",
-        "Mañana será otro día",
+        "¡Qué día!", "No me lo puedo creer", "¿Alguien más lo ha visto?", "Última hora:", "Mañana será otro día",
         "Así empieza todo",
     ),
     "fr": ("Quelle journée !", "J'adore ça", "Déjà prêt", "À ne pas manquer"),
@@ -35,26 +26,12 @@ PHRASES = {
     "ja": ("すごい", "今日の一枚", "また明日"),
     "ru": ("Какой день", "Доброе утро"),
     "ar": ("صباح الخير", "يوم جميل"),
-}
+}  # fmt: skip
 
 EMOJI = ("🔥", "😀", "🎉", "☕", "⚽", "👏🏽", "🇪🇸", "👩‍💻", "❤️", "🚀")
 
 NAMES = (
-    "ana",
-    "luis",
-    "maría",
-    "iñaki",
-    "chloé",
-    "jürgen",
-    "sofia",
-    "kenji",
-    "olga",
-    "samir",
-    "nina",
-    "paul",
-    "zoë",
-    "tom",
-    "eva",
-    "raj",
-)
+    "ana", "luis", "maría", "iñaki", "chloé", "jürgen", "sofia", "kenji",
+    "olga", "samir", "nina", "paul", "zoë", "tom", "eva", "raj",
+)  # fmt: skip
 USERS = tuple(f"{name}_{number}" for number in range(1, 21) for name in NAMES)

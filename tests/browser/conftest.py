@@ -1,4 +1,4 @@
-"""A real JupyterLab on copies of the notebooks, and a Chromium that looks at it. Everything of theirs is temporary."""
+"""A real JupyterLab on copies of the notebooks, and a Chromium that opens it; all their files are temporary."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from lib.doctor.checks import find_browser
+from lib.doctor import machine
 from lib.settings import ROOT
 from lib.wait import wait_until
 from tests.conftest import FOLDER, free_port, gone
@@ -46,13 +46,13 @@ ADD_AND_RUN = """async code => {
 
 
 @pytest.fixture(scope="package")
-def browser():
+def browser(settings):
     """Chromium; without one, the tests are skipped."""
-    program = find_browser()
-    if not program:
-        pytest.skip("no Chromium is installed")
+    found = machine.browser(settings)
+    if found.level != "good":
+        pytest.skip(found.text)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS.split())
+        started = playwright.chromium.launch(executable_path=found.text, args=CHROMIUM_OPTIONS.split())
         yield started
         started.close()
 
@@ -123,7 +123,7 @@ class Lab:
         return Notebook(self, self.page(), name, f"{self.url}/lab/workspaces/w{next(self._numbers)}/tree/{name}")
 
     def page(self) -> Page:
-        """A new page that reaches nothing outside this machine, and notes dialogs."""
+        """A new page that reaches nothing outside this machine, and records dialogs."""
         page = self.browser.new_page(viewport={"width": 1100, "height": 900})
         page.route(lambda url: not url.startswith((self.url, "file:", "data:", "blob:")), lambda route: route.abort())
         page.dialogs = []
@@ -159,7 +159,7 @@ class Notebook:
         self.page.evaluate(WATCH)
 
     def reload(self) -> None:
-        """Save, and load the page anew, as after a change of theme."""
+        """Save, and reload the page, as after a change of theme."""
         self.save()
         self.page.goto(self.url)
         self._wait_until_open()
@@ -180,6 +180,11 @@ class Notebook:
     @property
     def table(self) -> Locator:
         return self.page.locator(".widget-html .trending").last
+
+    def cut_headers(self) -> list[str]:
+        """The live table's column headers that do not fit their columns in JupyterLab's own font."""
+        cut = "all => all.filter(th => th.scrollWidth > th.clientWidth).map(th => th.textContent)"
+        return self.table.locator("th").evaluate_all(cut)
 
     def press(self, button: str, answer: str = "") -> None:
         """Press a button of the live table; wait until it has been answered, which enables the button `answer`."""

@@ -4,16 +4,13 @@ On the way the live table's other states are seen: waiting for tweets, stopped, 
 """
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kafka import KafkaProducer
 from nbconvert import HTMLExporter
 
-from lib import producer, topics
 from lib.recount import hashtags
-from lib.settings import settings
-from lib.tweets import Message
 
 TOPIC = "hostile"
 HOSTILE = [
@@ -36,21 +33,26 @@ FORMULAS = {text for text in HOSTILE if "$$" in text}
 CELLS = [
     f"""import json, ipywidgets, pandas as pd
 from IPython.display import HTML, display
-from lib import consumer, topics
-from lib.live_table import LiveTable, to_html
-from lib.settings import settings
-from lib.spark_session import spark_session
+from lib import consumer
 from lib.consumer.status import Status
-from lib.trends import ranking
-spark = spark_session("browser")
+from lib.live_table import LiveTable, to_html
+from lib.query import TrendQuery
+from lib.ranking import ranking
+from lib.settings import Settings
+from lib.spark_session import spark_session
+from lib.topics import Cluster
+settings = Settings.from_environment()
+cluster = Cluster(settings.bootstrap_servers)
+spark = spark_session(settings, "browser")
+query = TrendQuery("30 seconds", "5 seconds", "30 seconds")
 
 def start(name):
-    messages = consumer.read_topic(spark, "{TOPIC}", settings.bootstrap_servers, "earliest")
-    return consumer.start(messages, settings.build_dir / "runs" / name, topic="{TOPIC}", top=50)""",
+    messages = consumer.read_topic(spark, cluster, "{TOPIC}", "earliest")
+    return consumer.start(messages, query, settings.build_dir / "runs" / name, cluster, "{TOPIC}", top=50)""",
     "running = start('hostile')\ntable = LiveTable(running, 1).show()",
 ]
 AS_DATAFRAME = f"""pd.options.display.max_colwidth = None
-texts = pd.DataFrame({{"text": [json.loads(m.value)["text"] for m in topics.read("{TOPIC}")]}})
+texts = pd.DataFrame({{"text": [json.loads(m.value)["text"] for m in cluster.read("{TOPIC}")]}})
 print(*texts["text"], sep="\\n")
 texts"""
 # Worse than what can come: hashtags are only letters, digits and underscores, and errors are our own.
@@ -64,9 +66,9 @@ display(HTML(html))"""
 
 
 @pytest.fixture(scope="module")
-def hostile(lab):
+def hostile(lab, cluster):
     """The notebook above, with its live table on an empty topic."""
-    topics.create(TOPIC, partitions=1)
+    cluster.create(TOPIC, partitions=1)
     lab.write("hostile.ipynb", CELLS)
     notebook = lab.open("hostile.ipynb")
     notebook.menu("Run", "Run All Cells")
@@ -75,16 +77,20 @@ def hostile(lab):
     notebook.close()
 
 
-def send(texts: list[str]) -> None:
-    """A tweet of each text, 10 seconds old, and one of now, which completes the windows they are in."""
-    now = datetime.now(UTC)
-    times = [now - timedelta(seconds=10)] * len(texts) + [now]
-    messages = []
-    for number, (text, time) in enumerate(zip([*texts, "now"], times, strict=True)):
-        created_at = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        tweet = {"id": f"{now}-{number}", "user": "<b>u</b>", "text": text, "created_at": created_at}
-        messages.append(Message(b"u", json.dumps(tweet).encode()))
-    producer.send(messages, TOPIC, settings.bootstrap_servers, rate=0, stop=threading.Event())
+@pytest.fixture
+def send(settings):
+    """Send a tweet of each text, 10 seconds old, and one of now, which completes the windows they are in."""
+
+    def send(texts: list[str]) -> None:
+        now = datetime.now(UTC)
+        times = [now - timedelta(seconds=10)] * len(texts) + [now]
+        with KafkaProducer(bootstrap_servers=settings.bootstrap_servers) as client:
+            for number, (text, time) in enumerate(zip([*texts, "now"], times, strict=True)):
+                created_at = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                tweet = {"id": f"{now}-{number}", "user": "<b>u</b>", "text": text, "created_at": created_at}
+                client.send(TOPIC, json.dumps(tweet).encode(), b"u")
+
+    return send
 
 
 def cells_of(page, selector: str) -> set[str]:
@@ -107,7 +113,7 @@ def test_without_tweets_the_table_says_why(hostile):
     hostile.screenshot("live_table_waiting")
 
 
-def test_hostile_hashtags_in_the_live_table(hostile):
+def test_hostile_hashtags_in_the_live_table(hostile, send):
     send(HOSTILE)
     expected = {f"#{tag}" for text in HOSTILE for tag in hashtags(text)}
     assert "#javascript" in expected and "#עברית5" in expected
@@ -148,7 +154,7 @@ def test_hostile_texts_in_the_exported_page(hostile, lab):
     page.close()
 
 
-def test_a_failed_query_says_so_in_place(hostile):
+def test_a_failed_query_says_so_in_place(hostile, send):
     hostile.run("running.stop()\ntable.stop()")
     failing = "again = start('failing')\nLiveTable(again, 1).show();"
     hostile.run(failing)

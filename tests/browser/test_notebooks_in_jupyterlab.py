@@ -11,14 +11,13 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import TimeoutError as NothingHappened
 
-from lib import topics
-from lib.settings import ROOT, settings
+from lib.settings import ROOT
 from lib.wait import wait_until
 from tests.conftest import gone
 
 # The lesson whose live table is watched, with parameters that let its producer outlast the test.
 LESSON, PARAMETERS = "03_spark_streaming.ipynb", {"LIVE_SECONDS": 1500, "LIVE_TWEETS_PER_SECOND": 200}
-EVERY = settings.refresh_seconds
+EVERY = 5  # seconds: the lesson's own
 # The width, not `complete`: a picture whose address JupyterLab has still to find is complete, and empty.
 PICTURES = "[...document.querySelectorAll('.jp-Notebook img')].map(i => [i.alt, i.naturalWidth])"
 # It runs until the test has seen what it wanted to see.
@@ -78,15 +77,15 @@ def test_the_buttons_answer_while_a_cell_runs(lesson, lab):
     lesson.shows(output, "the long cell is over")
 
 
-def test_interrupt_stops_the_cell_only(lesson):
+def test_interrupt_stops_the_cell_only(lesson, cluster, settings):
     output = lesson.run("import time\ntime.sleep(600)")
     lesson.shows(lesson.page.locator(".jp-Notebook"), "[*]:")
     lesson.menu("Kernel", "Interrupt Kernel")
     lesson.shows(output, "KeyboardInterrupt")
-    end = sum(topics.offsets().values())
+    end = sum(cluster.offsets(settings.topic).values())
     lesson.wait_for_changes(2, seconds=4 * EVERY)
     lesson.shows(lesson.table, "running")
-    wait_until(lambda: sum(topics.offsets().values()) > end, 10)
+    wait_until(lambda: sum(cluster.offsets(settings.topic).values()) > end, 10)
 
 
 def test_screenshots_in_both_themes_after_a_reload(lesson, lab):
@@ -96,9 +95,11 @@ def test_screenshots_in_both_themes_after_a_reload(lesson, lab):
         lesson.page.wait_for_function("t => document.body.dataset.jpThemeName === t", arg=f"JupyterLab {theme}")
         lesson.wait_for_changes(1, seconds=3 * EVERY)
         lesson.screenshot(f"live_table_{theme.lower()}")
+    assert lesson.cut_headers() == []
     lesson.page.set_viewport_size({"width": 420, "height": 900})
     lesson.screenshot("live_table_narrow")
     assert lesson.table.evaluate("table => table.scrollWidth <= table.clientWidth"), "nothing sticks out"
+    assert lesson.cut_headers() == []
     lesson.page.set_viewport_size({"width": 1100, "height": 900})
     lesson.press("Pause", answer="Resume")
     lesson.press("Resume")
@@ -107,19 +108,19 @@ def test_screenshots_in_both_themes_after_a_reload(lesson, lab):
 def test_stop_ends_the_query_and_says_so(lesson):
     lesson.press("Stop")
     lesson.shows(lesson.table, "stopped", seconds=60)
-    lesson.shows(lesson.run("[query.isActive for query in running.spark.streams.active]"), "[]")
+    lesson.shows(lesson.run("[query.isActive for query in spark.streams.active]"), "[]")
     with pytest.raises(NothingHappened):
         lesson.wait_for_changes(1, seconds=2 * EVERY)
 
 
-def test_a_restart_leaves_no_process(lesson):
+def test_a_restart_leaves_no_process(lesson, cluster):
     kernel, ours = lesson.kernel(), lesson.children()
     names = " ".join(word for process in ours for word in process.cmdline())
     assert "lib.producer" in names and "org.apache.spark" in names
     lesson.menu("Kernel", "Restart Kernel…")
     lesson.page.get_by_role("button", name="Confirm Kernel Restart").click()
     wait_until(lambda: all(gone(process.pid) for process in (kernel, *ours)), 30)
-    assert topics.answers(), "the broker stays"
+    assert cluster.answers(), "the broker stays"
     assert lesson.kernel().pid != kernel.pid and not lesson.children()
 
 

@@ -1,10 +1,11 @@
 """What every committed notebook promises: its shape, its size, and that what it names is there."""
 
 import ast
-import importlib
+import inspect
 import re
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 from statistics import median
 
 import nbformat
@@ -102,21 +103,28 @@ def test_most_of_its_outputs_are_compared(code):
     assert len(ignored) <= 0.4 * len(code)
 
 
-def test_what_it_names_in_lib_is_there(notebook, code):
-    modules = {}
-    for cell in code:
-        tree = ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", cell.source, flags=re.MULTILINE))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "lib":
-                modules |= {a.asname or a.name: importlib.import_module(f"lib.{a.name}") for a in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module.startswith("lib."):
-                module = importlib.import_module(node.module)
-                assert [a.name for a in node.names if not hasattr(module, a.name)] == []
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-                assert hasattr(modules[node.value.id], node.attr), f"{node.value.id}.{node.attr}"
-    for name in re.findall(r"\blib\.([a-z_]+)", markdown(notebook)):
-        assert importlib.util.find_spec(f"lib.{name}"), f"lib.{name}"
+def test_what_its_code_takes_from_lib_is_there(code):
+    names = {}
+    trees = [ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", cell.source, flags=re.MULTILINE)) for cell in code]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "lib":
+            names |= {a.asname or a.name: resolve_name(f"{node.module}.{a.name}") for a in node.names}
+    assert names
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            taken = names.get(node.value.id)
+            if inspect.ismodule(taken) or inspect.isclass(taken):
+                assert hasattr(taken, node.attr), f"{node.value.id}.{node.attr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_the_modules_that_its_text_names_are_there(page):
+    """In prose, in a command and in a string of the code; a style sheet of matplotlib has such a name too."""
+    text = page.read_text(encoding="utf-8")
+    for name in set(re.findall(r"\blib(?:\.[A-Za-z_]\w*)+", text)):
+        if not (ROOT / name.replace(".", "/")).with_suffix(".mplstyle").exists():
+            resolve_name(name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from lib import recount, trends
+from lib.consumer.checkpoint import Batch
+from lib.query import TrendQuery
+from lib.ranking import to_dict
 from lib.topics import Record
+from tests.spark.conftest import GOOD, HOSTILE, changed
 
 NOON_MS = 1767268800000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-GOOD = {"id": "a", "user": "u", "text": "#x", "created_at": "2026-01-01T12:00:00.000Z"}
 # Each example is a Spark job, so they are few and large, and are not shrunk; the assertion names the culprit.
 few = settings(
     max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
@@ -68,10 +71,6 @@ def assert_same(spark, values):
         assert judged == (tweet and (tweet.id, tweet.text, tweet.created_ms)), (value and value[:200], row.reason)
 
 
-def changed(**fields) -> bytes:
-    return json.dumps({k: v for k, v in (GOOD | fields).items() if v is not ...}).encode()
-
-
 @pytest.mark.parametrize(
     "value, reason",
     [
@@ -94,41 +93,6 @@ def test_every_refused_message_has_its_reason(spark, value, reason):
     (row,), _ = both(spark, [value])
     assert row.reason == reason
     assert row.value == value, "the message itself is kept"
-
-
-LONG, DEEP = "x" * 1_000_000, 100_000
-ODD_VALUES = (..., None, 5, 1.5, True, [], {}, "", "\u0000", LONG, "\ud800", "İ\u0307#İ", "<script>")
-ODD_ENDS = ("}", ",}", "", '"', ', "id": "again"}', ', "n": 01}', ', "n": +1}', ', "n": .5}', ', "n": 1e999}')
-ODD_ENDS += (
-    ', "n": "\\q"}',
-    ', "n": "\t"}',
-    ', "n": "\\u12"}',
-    ', "n": ' + "[" * 300 + "]" * 300 + "}",
-    "} rubbish",
-    "}}",
-)
-ODD_TEXTS = (b"\xff", b"\xed\xa0\x80", b"\xc0\x80", "\U0001f600".encode(), b"\\ud83d\\ude00", b"\\ude00")
-ODD_TIMES = """2026-01-01T12:00:00Z|2026-01-01T12:00:00.000|2026-01-01T12:00:00.000z|2026-01-01T12:00:00.000+00:00
-2026-01-01T24:00:00.000Z|2026-01-01T12:60:00.000Z|2026-01-01T12:00:60.000Z|2026-02-29T12:00:00.000Z
-2024-02-29T12:00:00.000Z|2026-13-01T12:00:00.000Z|2026-00-01T12:00:00.000Z|0000-01-01T00:00:00.000Z
-0001-01-01T00:00:00.000Z|1582-10-10T00:00:00.000Z|1969-12-31T23:59:59.999Z|2026-01-01T12:05:00.000Z
-2026-01-01T12:05:00.001Z|9999-12-31T23:59:59.999Z|٢٠٢٦-01-01T12:00:00.000Z| 2026-01-01T12:00:00.000Z
-2026-01-01T12:00:00.00 Z|2026-01-01T12:00:00.000Z |+026-01-01T12:00:00.000Z""".replace("\n", "|").split("|")
-ODD_NUMBERS = ("1" * 1000, "1" * 1001, "-" + "1" * 1000, "1." + "1" * 999, "1." + "1" * 1000, "1e-" + "0" * 1000)
-ODD_NUMBERS += ("1" * 5000,)
-HOSTILE = [
-    *(changed(**{name: value}) for name in GOOD for value in ODD_VALUES),
-    *(changed(more=value) for value in (LONG, [[1]] * 9, {"id": 7}, 10**300, float("nan"), float("inf"), -0.0)),
-    *(changed(created_at=time) for time in ODD_TIMES),
-    *(changed()[:-1] + end.encode() for end in ODD_ENDS),
-    *(changed().replace(b"#x", odd) for odd in ODD_TEXTS),
-    *(None, b"", b" ", b"\n", b"\x00", b"{}", b"[]", b"null", b"true", b"5", b'"a"', b"{", b'{"id"'),
-    *(b"\xef\xbb\xbf" + changed(), b"  \t\r\n" + changed(), b"\f" + changed(), b"/* no */" + changed()),
-    *(b"[" + changed() + b"]", b"[" + changed() + b"," + changed() + b"]", changed() + changed(id="b")),
-    *(changed().replace(b'"', b"'"), changed().replace(b'"id"', b"id"), changed().decode().encode("utf-16")),
-    *(b"[" * DEEP, b'{"a":' * DEEP),
-    *(changed(**{name: "?"}).replace(b'"?"', n.encode()) for name in ("user", "more") for n in ODD_NUMBERS),
-]
 
 
 def test_hostile_messages_are_judged_as_by_the_recount(spark):
@@ -162,10 +126,9 @@ def test_a_batch_counts_windows_as_the_recount_does(spark):
     frame = spark.createDataFrame(
         [(0, n, bytearray(v)) for n, v in enumerate(values)], "partition INT, offset LONG, value BINARY"
     )
-    counted = trends.trending(
-        frame.withColumn("timestamp", F.lit(NOON)), "10 seconds", "5 seconds", "30 seconds"
-    ).toPandas()
+    query = TrendQuery("10 seconds", "5 seconds", "30 seconds")
+    counted = trends.trending(frame.withColumn("timestamp", F.lit(NOON)), query).toPandas()
     records = [Record(0, n, NOON_MS, None, v) for n, v in enumerate(values)]
-    answer = recount.recount(records, [recount.Batch({0: len(values)}, 0)], 10_000, 5_000, 30_000)
-    assert trends.to_dict(counted) == dict(answer.windows)
+    answer = recount.recount(records, [Batch({0: len(values)}, 0, 0)], 10_000, 5_000, 30_000)
+    assert to_dict(counted) == dict(answer.windows)
     assert counted["tweets"].sum() == 2 * 2 * 4, "four different tweets, two hashtags, two windows each"

@@ -1,0 +1,195 @@
+"""The three modes in which the course gets a broker, behind one interface: embedded, docker, external."""
+
+import shutil
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import NoReturn
+
+import psutil
+
+from lib.errors import BrokerError, DockerError, SettingError
+from lib.infra import embedded, ports
+from lib.infra.compose import Stack
+from lib.infra.docker import require_compose, require_memory
+from lib.infra.jars import jars
+from lib.infra.java import find_java
+from lib.infra.state import Started, State
+from lib.settings import Settings
+from lib.topics import Cluster
+from lib.wait import wait_until
+
+
+class Mode(ABC):
+    """One way to get a broker at `settings.bootstrap_servers`. `pid`: its process, where an earlier `up` started it."""
+
+    name: str
+    by_hand = ""  # the command that stops such a broker if it was started by hand
+    details = ""  # what `status` adds to its sentence
+
+    def __init__(self, settings: Settings, cluster: Cluster, pid: int | None = None) -> None:
+        self.settings, self.cluster, self.pid = settings, cluster, pid
+        self.folder = settings.build_dir / "broker"
+
+    def prepare(self) -> None:  # noqa: B027
+        """Check and download what a start needs, which may take minutes: before the lock is taken."""
+
+    @abstractmethod
+    def start(self, state: State) -> bool:
+        """Return when the broker answers; True if this call started it, False if it was starting already.
+
+        What it starts is recorded in `state` at once. After an error nothing of it runs, and nothing is recorded.
+        """
+
+    @abstractmethod
+    def runs(self) -> bool:
+        """Whether what `up` started still exists; DockerError where only Docker knows, and does not answer."""
+
+    @abstractmethod
+    def stop(self, volumes: bool = False) -> str:
+        """End what `up` started, if it runs, and with `volumes` remove its data; what was ended, in a few words."""
+
+
+class External(Mode):
+    """A broker that somebody else runs."""
+
+    name = "external"
+
+    def start(self, state: State) -> bool:
+        self.cluster.require()
+        return False
+
+    def runs(self) -> bool:
+        return False
+
+    def stop(self, volumes: bool = False) -> str:
+        return "nothing stopped"
+
+
+class Embedded(Mode):
+    """A Java process of this machine."""
+
+    name = "embedded"
+
+    def prepare(self) -> None:
+        if self.settings.host not in ports.LOOPBACK:
+            raise BrokerError(
+                f"the embedded broker runs on this machine only, not at {self.settings.bootstrap_servers}",
+                "set STREAM_MODE=external for a broker elsewhere, or STREAM_BOOTSTRAP_SERVERS=localhost:9092",
+                address=self.settings.bootstrap_servers,
+            )
+        find_java(self.settings), jars("broker")
+
+    def start(self, state: State) -> bool:
+        known = self.runs() and (self.comes_up() or self.runs())  # a process that was ending has ended by now
+        if not known:
+            if self.cluster.port_is_open():
+                port, owner = self.settings.port, ports.owner(self.settings.port)
+                raise BrokerError(
+                    f"port {port} is taken by {owner}, which does not answer as a Kafka broker",
+                    f"end that program, or choose another port: STREAM_BOOTSTRAP_SERVERS=localhost:{port + 100}",
+                    port=port, owner=owner,
+                )  # fmt: skip
+            self.pid = embedded.start(self.settings, self.folder)
+            state.write(Started(self.pid, self.settings.bootstrap_servers))
+            self.comes_up()
+        if not self.cluster.answers():
+            self.give_up(state)
+        return not known
+
+    def comes_up(self) -> bool:
+        """Wait until the broker answers, and whether it does; False where it ends first or takes too long."""
+        with suppress(TimeoutError):
+            wait_until(lambda: self.cluster.answers() or not self.runs(), self.settings.ready_seconds, every=0.1)
+        return self.cluster.answers()
+
+    def give_up(self, state: State) -> NoReturn:
+        """End a broker that does not answer, and raise BrokerError with its log's last lines."""
+        ended, log = not self.runs(), embedded.log_tail(self.folder)
+        self.stop()
+        state.forget()
+        what = "ended while it was starting" if ended else f"is not ready after {self.settings.ready_seconds:g} s"
+        raise BrokerError(
+            f"the broker {what}. The end of its log:\n  {log}",
+            f"see {self.folder / 'broker.log'}; to start again without its data: python -m lib.infra down --volumes",
+            ended=ended, log=log,
+        )  # fmt: skip
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still is the one that was started: process ids are used again."""
+        with suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            # By its command line, which names our folder: a start time shifts when the clock is set.
+            same = str(self.folder / "server.properties") in process.cmdline()
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return None
+
+    def runs(self) -> bool:
+        return self.process() is not None
+
+    def stop(self, volumes: bool = False) -> str:
+        if process := self.process():
+            process.terminate()  # so that it closes its files
+            try:
+                process.wait(20)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+        if volumes:
+            shutil.rmtree(self.folder / "data", ignore_errors=True)
+        return f"broker stopped (process {self.pid})"
+
+
+class Compose(Mode):
+    """The containers of `settings.compose_file`."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings, cluster: Cluster, pid: int | None = None) -> None:
+        super().__init__(settings, cluster, pid)
+        self.stack = Stack(settings.compose_file)
+        self.by_hand = self.stack.typed("down")
+
+    def prepare(self) -> None:
+        stack, address = self.stack, self.settings.bootstrap_servers
+        if self.settings.host not in ports.LOOPBACK or self.settings.port not in stack.ports:
+            raise SettingError(
+                f"the containers of {stack.file.name} do not answer at {address}: they publish "
+                + ", ".join(f"localhost:{port}" for port in stack.ports),
+                "unset STREAM_BOOTSTRAP_SERVERS, or for a broker elsewhere: STREAM_MODE=external",
+                option="STREAM_BOOTSTRAP_SERVERS", value=address,
+            )  # fmt: skip
+        require_memory(stack.memory_mb, f"the containers of {stack.file.name}")
+        require_compose()
+        stack.pull()
+
+    def start(self, state: State) -> bool:
+        known = state.read() is not None
+        if not known:
+            self.stack.refuse_taken_ports()
+            state.write(Started(None, self.settings.bootstrap_servers, str(self.stack.file)))
+        try:
+            self.stack.up(self.cluster, self.settings.ready_seconds)
+        except (BrokerError, DockerError):
+            with suppress(DockerError):
+                (self.folder / "docker.log").write_text(self.stack.log(), encoding="utf-8")
+            with suppress(DockerError):
+                self.stop()
+            state.forget()
+            raise
+        return not known
+
+    def runs(self) -> bool:
+        return bool(self.stack.containers())
+
+    def stop(self, volumes: bool = False) -> str:
+        return f"containers stopped and removed ({self.stack.down(volumes)})"
+
+    @property
+    def details(self) -> str:
+        try:
+            return f"; containers: {', '.join(map(str, self.stack.containers())) or 'none'}"
+        except DockerError as error:
+            return f"; {error.what}"
+
+
+MODES = {mode.name: mode for mode in (Embedded, Compose, External)}

@@ -1,0 +1,62 @@
+"""The trend query's configuration: window, slide and watermark, in Spark's words and in milliseconds."""
+
+import re
+from dataclasses import dataclass, fields
+
+from lib.errors import SettingError
+
+UNITS_MS = {"millisecond": 1, "second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS_MS)})s?")
+
+
+def milliseconds(name: str, text: str, least: int = 1) -> int:
+    """The length of a duration such as "30 seconds" or "1 minute 30 seconds", in milliseconds.
+
+    Raises SettingError, which names the option `name`, where `text` is not a duration or is below `least`.
+    """
+    parts = DURATION.findall(text)
+    length = sum(int(number) * UNITS_MS[unit] for number, unit in parts)
+    if not parts or DURATION.sub("", text).strip() or length < least:
+        raise SettingError(
+            f"{name} {text!r} is not a duration", "use one such as '30 seconds' or '1 minute'", option=name, value=text
+        )
+    return length
+
+
+@dataclass(frozen=True)
+class TrendQuery:
+    """Which windows are counted, and how late a tweet may be: three durations in Spark's words ("30 seconds").
+
+    Windows of the length `window` start every `slide`, aligned to 1970; the watermark follows the newest event time
+    at the distance `watermark`. Raises SettingError for a value that is not a duration, or a slide above the window.
+    """
+
+    window: str
+    slide: str
+    watermark: str
+
+    def __post_init__(self) -> None:
+        if self.slide_ms > self.window_ms:
+            raise SettingError(
+                f"slide {self.slide!r} is above window {self.window!r}",
+                "use a slide that is not longer than the window",
+                option="slide",
+                value=self.slide,
+            )
+        milliseconds("watermark", self.watermark, least=0)
+
+    @property
+    def window_ms(self) -> int:
+        return milliseconds("window", self.window)
+
+    @property
+    def slide_ms(self) -> int:
+        return milliseconds("slide", self.slide)
+
+    @property
+    def watermark_ms(self) -> int:
+        return milliseconds("watermark", self.watermark, least=0)
+
+    def to_dict(self) -> dict[str, str]:
+        """{"window": …, "slide": …, "watermark": …}, as given."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}

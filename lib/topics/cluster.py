@@ -1,0 +1,271 @@
+"""A Kafka cluster: its topics, their partitions, offsets and messages, by one admin client."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple, Self, TypeVar
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import (
+    InvalidTopicError,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
+
+from lib.errors import BrokerError, SettingError, TopicError
+from lib.wait import wait_until
+
+T = TypeVar("T")
+DELETE_SECONDS = 60  # a deleted topic disappears from the metadata a little later
+EARLIEST, LATEST = -2, -1  # Kafka's own numbers, for a request of offsets
+
+
+class Record(NamedTuple):
+    """One message as the broker stores it; `timestamp` is Kafka's own, in milliseconds since 1970 UTC."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Cluster:
+    """The cluster at an address such as "localhost:9092" (several: separated by commas).
+
+    It may be used from several threads, and outlives a restart of the broker: its admin client is opened when first
+    needed, and opened again after a failure. Every method that asks the broker raises BrokerError where none answers
+    within `answer_seconds`. Raises SettingError where the address is not host:port.
+    """
+
+    def __init__(self, address: str, answer_seconds: float = 5) -> None:
+        self.address, self.answer_seconds = address, answer_seconds
+        self._client: KafkaAdminClient | None = None
+        self._lock = threading.RLock()
+        self._hosts()
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.address!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Safe to call twice; the next question opens it again."""
+        with self._lock:
+            client, self._client = self._client, None
+            if client:
+                client.close()
+
+    def ask(self, question: Callable[[KafkaAdminClient], T]) -> T:
+        """The admin client's answer to a question, such as `lambda client: client.list_topics()`.
+
+        Raises TopicError where the question names a topic that does not exist.
+        """
+        with self._lock:
+            try:
+                if self._client:
+                    with suppress(NodeNotReadyError, KafkaConnectionError):  # the broker was restarted since
+                        return question(self._client)
+                return question(self._open())
+            except UnknownTopicOrPartitionError:
+                raise TopicError("there is no such topic", "list the topics: python -m lib.topics list") from None
+            except KafkaError as error:
+                self.close()
+                raise BrokerError(
+                    f"the broker at {self.address} refused: {error}",
+                    "see build/broker/broker.log",
+                    address=self.address,
+                ) from None
+
+    def _open(self) -> KafkaAdminClient:
+        self.close()
+        patience = int(self.answer_seconds * 1000)
+        try:
+            self._client = KafkaAdminClient(
+                bootstrap_servers=self.address, bootstrap_timeout_ms=patience, request_timeout_ms=patience
+            )
+        except KafkaError:
+            raise BrokerError(
+                f"no broker answers at {self.address} (tried for {self.answer_seconds:g} s)",
+                "start one: make up (or: python -m lib.infra up); or use another: STREAM_BOOTSTRAP_SERVERS=host:port",
+                address=self.address,
+            ) from None
+        return self._client
+
+    def require(self) -> None:
+        """BrokerError unless a broker answers."""
+        self.ask(lambda client: client.list_topics())
+
+    def answers(self) -> bool:
+        """Whether a broker at the address answers a metadata request."""
+        if not self.port_is_open():
+            return False
+        try:
+            # Not describe_cluster(): it fails at Kafka 3.4, as kafka-python expects a field of Kafka 3.7.
+            self.ask(lambda client: client.list_topics())
+            return True
+        except BrokerError:
+            return False
+
+    def port_is_open(self) -> bool:
+        """Whether anything accepts a TCP connection at one of the addresses."""
+        for host in self._hosts():
+            try:
+                socket.create_connection(host, timeout=2).close()
+                return True
+            except OSError:
+                continue
+        return False
+
+    def _hosts(self) -> list[tuple[str, int]]:
+        parts = [address.rpartition(":") for address in self.address.split(",")]
+        for host, _, port in parts:
+            if not host or not port.isdigit():
+                raise SettingError(
+                    f"{self.address!r} is not host:port",
+                    "use the broker's address, such as localhost:9092",
+                    value=self.address,
+                )
+        return [(host, int(port)) for host, _, port in parts]
+
+    def advertised(self) -> list[str]:
+        """The addresses that the broker tells its clients to use; empty where no broker answers."""
+        if not self.port_is_open():
+            return []
+        try:
+            return self.ask(advertised_addresses)
+        except BrokerError:
+            return []
+
+    def names(self) -> list[str]:
+        """The topics' names in alphabetical order, without Kafka's internal ones."""
+        return sorted(name for name in self.ask(lambda client: client.list_topics()) if not name.startswith("__"))
+
+    def create(self, topic: str, partitions: int | None = None, configs: dict[str, str] | None = None) -> bool:
+        """Create a topic and wait until it can be written; True if it was created, False if it existed already.
+
+        Without `partitions` a new topic has the broker's default number of them, and an existing one is taken as it is.
+        Raises TopicError where it exists with another number of partitions, or its name is not allowed.
+        """
+        # -1: the broker's own default.
+        new = {topic: {"num_partitions": partitions or -1, "replication_factor": 1, "configs": configs or {}}}
+
+        def create(client: KafkaAdminClient) -> bool:
+            try:
+                client.create_topics(new, wait_for_metadata=True)
+                return True
+            except InvalidTopicError:
+                raise TopicError(
+                    f"{topic!r} is not a valid topic name", "use letters, digits, '.', '_' and '-'", topic=topic
+                ) from None
+            except TopicAlreadyExistsError:
+                return False
+
+        if self.ask(create):
+            return True
+        found = len(self._describe(topic)["partitions"])
+        if partitions and found != partitions:
+            raise TopicError(
+                f"topic {topic} already exists, with {found} partition(s) instead of {partitions}",
+                f"use it as it is, or delete it with all its messages: python -m lib.topics delete {topic}",
+                topic=topic, partitions=found,
+            )  # fmt: skip
+        return False
+
+    def delete(self, topic: str) -> bool:
+        """Delete a topic with all its messages and wait until it is gone; False where it did not exist."""
+
+        def delete(client: KafkaAdminClient) -> bool:
+            try:
+                client.delete_topics([topic])
+                return True
+            except UnknownTopicOrPartitionError:
+                return False
+
+        existed = self.ask(delete)
+        if existed:
+            wait_until(lambda: topic not in self.ask(lambda client: client.list_topics()), DELETE_SECONDS)
+        return existed
+
+    def topic_id(self, topic: str) -> str:
+        """The topic's unique id: another one after it was deleted and recreated. TopicError where it does not exist."""
+        return str(self._describe(topic).get("topic_id", ""))
+
+    def offsets(self, topic: str, at: str = "latest") -> dict[int, int]:
+        """{partition: offset} of the "earliest" message stored, or "latest": where the next message will go.
+
+        Raises TopicError where the topic does not exist.
+        """
+        count = len(self._describe(topic)["partitions"])
+        when = {TopicPartition(topic, number): {"earliest": EARLIEST, "latest": LATEST}[at] for number in range(count)}
+        found = self.ask(lambda client: client.list_partition_offsets(when))
+        return {place.partition: answer.offset for place, answer in sorted(found.items())}
+
+    def _describe(self, topic: str) -> dict:
+        (found,) = self.ask(lambda client: client.describe_topics([topic]))
+        if found["error_code"] or not found["partitions"]:
+            raise TopicError(
+                f"topic {topic} does not exist",
+                f"create it: python -m lib.topics create {topic}; list the topics: python -m lib.topics list",
+                topic=topic,
+            )
+        return found
+
+    def read(
+        self, topic: str, start: dict[int, int] | None = None, end: dict[int, int] | None = None
+    ) -> Iterator[Record]:
+        """The messages from `start` (default: the earliest stored) up to, not including, `end` (default: the latest).
+
+        In offset order within a partition. Raises BrokerError if nothing arrives for `answer_seconds`.
+        """
+        start, end = start or self.offsets(topic, "earliest"), end or self.offsets(topic)
+        consumer = KafkaConsumer(bootstrap_servers=self.address, enable_auto_commit=False, auto_offset_reset="none")
+        try:
+            todo = {TopicPartition(topic, number): last for number, last in end.items() if start[number] < last}
+            consumer.assign(list(todo))
+            for place in todo:
+                consumer.seek(place, start[place.partition])
+            heard = time.monotonic()
+            while todo:
+                for place, messages in consumer.poll(timeout_ms=200).items():
+                    for m in messages:
+                        if m.offset < end[place.partition]:
+                            yield Record(m.partition, m.offset, m.timestamp, m.key, m.value)
+                    heard = time.monotonic()  # after the reader, which may have taken a while
+                # By position, not by the last message: the end may be a transaction's marker, which is never delivered.
+                for place in [place for place, last in todo.items() if consumer.position(place) >= last]:
+                    consumer.pause(place)
+                    del todo[place]
+                if todo and time.monotonic() - heard > self.answer_seconds:
+                    raise BrokerError(
+                        f"{topic} stopped answering while it was read",
+                        "check that the broker is up: python -m lib.infra status",
+                        topic=topic,
+                    )
+        finally:
+            consumer.close()
+
+    def describe(self, topic: str) -> str:
+        """A line for the topic, and one for each partition: its earliest and latest offset."""
+        first, last = self.offsets(topic, "earliest"), self.offsets(topic)
+        lines = [f"{topic}: {len(last)} partition(s), {sum(last.values()) - sum(first.values())} message(s)"]
+        return "\n".join(lines + [f"  partition {p}: offsets {first[p]} to {last[p]}" for p in last])
+
+
+def advertised_addresses(client: KafkaAdminClient) -> list[str]:
+    """host:port of each broker, from the metadata that the client got when it connected.
+
+    Uses a private attribute of kafka-python (tried with 3.0.12). describe_cluster() does not replace it: it
+    asks again, at an address that may be the wrong one, and fails at Kafka 3.4.
+    """
+    return [f"{broker.host}:{broker.port}" for broker in client._manager.cluster.brokers()]

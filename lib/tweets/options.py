@@ -1,0 +1,64 @@
+"""Options of the tweet generator: their ranges, and how they are given on a command line."""
+
+import argparse
+from datetime import UTC, datetime
+
+from lib.errors import SettingError
+
+BLOCK = 1000  # messages; without a count, the fractions hold for every so many
+MOST = 100_000_000  # messages: the kind of each is planned beforehand, in a byte of memory
+
+
+def require(valid: bool, option: str, value: object, remedy: str) -> None:
+    """Raise SettingError, which names the option, unless its value is valid."""
+    if not valid:
+        raise SettingError(f"--{option} {value} is out of range", remedy, option=option, value=value)
+
+
+def check(
+    count: int | None, seed: int, start: datetime, rate: float, late: float, duplicates: float, malformed: float
+) -> None:
+    """Raise SettingError for options of `stream` that are out of range."""
+    fractions = {"late": late, "duplicates": duplicates, "malformed": malformed}
+    require(count is None or 0 <= count <= MOST, "count", count, f"give 0 to {MOST}, or omit it for an endless stream")
+    require(seed >= 0, "seed", seed, "give 0 or more")
+    rates = "give messages a second, from 0.001 to a million, such as --rate 50; 0 is as fast as possible"
+    require(rate == 0 or 0.001 <= rate <= 1e6, "rate", rate, rates)
+    for name, fraction in fractions.items():
+        require(0 <= fraction <= 1, name, fraction, f"give a fraction from 0 to 1, such as --{name} 0.01")
+    # A year of four digits in every event time.
+    require(1970 <= start.year < 3000, "start", start, "give a time from 1970 to 2999")
+    require(start.tzinfo is not None, "start", start, "add its time zone, such as 2026-01-01T12:00:00Z")
+    size = BLOCK if count is None else count
+    flawed = sum(round(fraction * size) for fraction in fractions.values())
+    if flawed > max(size - (duplicates > 0), 0):  # a duplicate needs one tweet to repeat
+        raise SettingError(
+            f"--late, --duplicates and --malformed need {flawed} of {size} messages",
+            "let their sum be below 1",
+            option="late + duplicates + malformed",
+            value=flawed,
+        )
+
+
+def add_options(parser: argparse.ArgumentParser, start: datetime | None, count: int | None) -> None:
+    """Add the options that `python -m lib.tweets` and `python -m lib.producer` share, with these defaults."""
+
+    def add(name: str, kind, default, letter: str, text: str) -> None:
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=letter, help=text)
+
+    add("count", int, count, "N", "number of messages (default: %(default)s)")
+    add("seed", int, 0, "K", "another seed gives other tweets (default: 0)")
+    add("start", parse_time, start, "TIME", "event time of the first, ISO 8601 (default: %(default)s)")
+    add("rate", float, 50, "R", "messages a second; 0: as fast as possible (default: 50)")
+    add("late", float, 0, "F", "exactly round(F*N) messages are dated 10 minutes back")
+    add("duplicates", float, 0, "F", "exactly round(F*N) messages repeat an earlier tweet")
+    add("malformed", float, 0, "F", "exactly round(F*N) messages are not valid tweets")
+
+
+def parse_time(text: str) -> datetime:
+    """A time in ISO 8601; UTC where it has no time zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-01-01T12:00:00Z") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
