@@ -1,4 +1,4 @@
-"""Reset: delete a topic together with the output and the checkpoint of its consumer, which belong together."""
+"""Reset of the pipeline: deletes a topic, and the output and checkpoint of the consumer that reads it."""
 
 import argparse
 import shutil
@@ -13,9 +13,9 @@ from lib.topics import Cluster
 
 
 def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
-    """Delete the topic with its messages (None: keep it) and a consumer's output with its checkpoint.
+    """Delete a topic with its messages (None: keep it) and a consumer's output folder with its checkpoint.
 
-    Returns what was deleted. Raises QueryError while a consumer uses the output, BrokerError where a topic is to be
+    Returns what was deleted. Raises QueryError while a consumer uses the output, and BrokerError if a topic is to be
     deleted and no broker answers.
     """
     deleted = []
@@ -41,12 +41,13 @@ def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings.from_environment()
-    parser = argparse.ArgumentParser(prog="python -m lib.reset", description="Delete topic, checkpoint and output.")
-    parser.add_argument("--topic", default=settings.topic, help="default: %(default)s")
-    parser.add_argument("--keep-topic", action="store_true", help="delete only the output with its checkpoint")
+    parser = argparse.ArgumentParser(prog="python -m lib.reset", description="Delete topic, output and checkpoint.")
+    parser.add_argument("--topic", default=settings.topic, help="topic to delete (default: %(default)s)")
+    parser.add_argument("--keep-topic", action="store_true", help="delete only the output and its checkpoint")
     parser.add_argument(
-        "--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR", help="default: %(default)s"
-    )
+        "--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR",
+        help="the consumer's output, with its checkpoint (default: %(default)s)",
+    )  # fmt: skip
     options = parser.parse_args(argv)
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         deleted = reset(cluster, None if options.keep_topic else options.topic, options.output)

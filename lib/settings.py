@@ -1,8 +1,8 @@
-"""Settings: every name, port, version and interval of the course.
+"""Settings of the course: names, ports, versions and intervals, each with its default.
 
-Each field can be overridden by an environment variable, `STREAM_` and its name in capitals:
-`STREAM_BOOTSTRAP_SERVERS=localhost:9192 make up` starts a broker at another port. A program reads them once, where it
-begins: `settings = Settings.from_environment()`.
+Each field can be overridden by an environment variable, `STREAM_` and the field's name in capitals:
+`STREAM_BOOTSTRAP_SERVERS=localhost:9192 make up` starts a broker on another port. A program reads the settings once,
+where it begins: `settings = Settings.from_environment()`.
 """
 
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Settings:
-    """Configuration of one run. Durations are in seconds, or in Spark's words ("30 seconds").
+    """Configuration of one run. A duration is a number of seconds, or a text as Spark takes it ("30 seconds").
 
     Raises SettingError for an address that is not host:port, or an unknown mode.
     """
@@ -34,11 +34,11 @@ class Settings:
     compose_file: Path = Path("docker/docker-compose.yml")  # relative to the project
     broker_heap_mb: int = 256
     retention_hours: int = 24
-    retention_mb: int = 512  # of each partition
+    retention_mb: int = 512  # per partition
     ready_seconds: float = 60
     answer_seconds: float = 5
 
-    # Spark: one shuffle partition a core. The default of 200 makes a small micro-batch 17 times slower.
+    # Spark: one shuffle partition per core. Its default of 200 makes a small micro-batch 17 times slower.
     spark_master: str = "local[2]"
     shuffle_partitions: int = 2
     driver_memory: str = "1g"
@@ -72,7 +72,7 @@ class Settings:
         return int(self.bootstrap_servers.split(",")[0].rpartition(":")[2])
 
     def folder(self, name: str) -> Path:
-        """The folder build/NAME, created if it does not exist; SettingError where it cannot be written."""
+        """The folder build/NAME, created if it does not exist; SettingError if it cannot be written."""
         path = self.build_dir / name
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """The defaults, overridden by STREAM_… variables; SettingError where one of them has an invalid value."""
+        """The defaults, overridden by STREAM_… variables; SettingError if one of these has an invalid value."""
         values = {}
         for field in fields(cls):
             name = f"STREAM_{field.name.upper()}"

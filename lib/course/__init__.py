@@ -1,1 +1,1 @@
-"""Executing notebooks without a browser: one, the main job, the whole series."""
+"""Headless execution of notebooks: a single one, the main job, the whole series."""

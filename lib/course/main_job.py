@@ -1,7 +1,7 @@
-"""Main job: execute notebooks/00_master.ipynb from a terminal, with a moving table meanwhile. This is `make run`.
+"""Main job (`make run`): executes notebooks/00_master.ipynb and shows its trending topics live in the terminal.
 
-At the end it prints the trending topics and the line `verified: …`. It leaves build/00_master.ipynb and .html, and
-nothing running that it started.
+At the end it prints the trending topics and the line `verified: …`. It writes build/00_master.ipynb and .html, and
+stops everything that it started.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lock = settings.folder("runs") / "in-use.lock"
     try:
         held = FileLock(lock).acquire(timeout=0)
-    except Timeout:  # it would overwrite the other one's result, and its broker would end with the other
+    except Timeout:  # both write the same result, and the broker would stop when the first one ends
         what = "another `make run` is running in this folder"
         raise StepError(what, "wait until it has ended", used=lock) from None
     with held:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_job(settings: Settings, console: Console) -> None:
-    """The whole job; StepError where a step of it fails. A broker that it started is stopped."""
+    """Run the whole job; StepError if a step fails. A broker that it started is stopped."""
     java, result = find_java(settings), settings.build_dir / NOTEBOOK.name
     console.print(f"==> Java {java_version(java)} at {java}", highlight=False)
     infra.exit_on_signals()
@@ -60,7 +60,7 @@ def run_job(settings: Settings, console: Console) -> None:
 
 
 def execute(settings: Settings, result: Path, console: Console) -> dict:
-    """Execute the notebook and return its last {ranking, totals}; StepError where a cell fails."""
+    """Execute the notebook and return its last {ranking, totals}; StepError if a cell fails."""
     name = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
     latest = settings.build_dir / "runs" / name / "latest.json"
     began = time.monotonic()
@@ -84,7 +84,7 @@ def verified_line(result: Path) -> str:
             for line in output.get("text", "").splitlines():
                 if line.startswith("verified:"):
                     return line
-    raise StepError("the notebook ended without the line 'verified: …'", f"see the whole in {result}", result=result)
+    raise StepError("the notebook ended without the line 'verified: …'", f"see all of it in {result}", result=result)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def parameters(notebook: Path) -> dict[str, str]:
 def execute(settings: Settings, notebook: Path, result: Path, **values: object) -> None:
     """Execute a notebook in its own folder, with these parameters; the executed copy is `result`.
 
-    Raises SettingError for a parameter that it does not have (papermill would only warn), and StepError, which names
-    the heading above the cell, where a cell fails or the kernel dies; `result` then ends there.
+    Raises SettingError for a parameter that it does not have (papermill would only warn). Raises StepError if a cell
+    fails, with the heading above that cell, or if the kernel dies; `result` then ends there.
     """
     import papermill
 
@@ -66,7 +66,7 @@ def execute(settings: Settings, notebook: Path, result: Path, **values: object) 
         ) from None  # fmt: skip
     except RuntimeError as error:  # nbclient's: the kernel did not start, or died
         raise StepError(
-            f"the notebook's kernel failed: {error}", f"see whether memory is short, and {log}; then try again",
+            f"the notebook's kernel failed: {error}", f"check the free memory and {log}, then try again",
             error=type(error).__name__, result=result,
         ) from None  # fmt: skip
 
@@ -83,7 +83,7 @@ def step_of(source: str, result: Path) -> str:
 
 
 def write_html(result: Path, pictures: Path = FOLDER) -> Path:
-    """Write an executed notebook as a page beside it, with the pictures, found from the folder `pictures`, in it."""
+    """Write an executed notebook as an HTML page beside it, with the pictures of the folder `pictures` embedded."""
     from nbconvert import HTMLExporter
 
     about = {"metadata": {"name": result.stem, "path": str(pictures)}}

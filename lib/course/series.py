@@ -1,6 +1,6 @@
-"""Series: execute all notebooks of a folder in order. This is `make notebooks`.
+"""Series (`make notebooks`): executes all notebooks of a folder in order.
 
-Executed notebooks, pages and an index of them go to build/notebooks. A notebook that fails does not stop the others.
+Executed notebooks, HTML pages and an index of them go to build/notebooks. A notebook that fails does not stop the next.
 `--update` writes the outputs of a run with the notebooks' own parameters into the folder, to be committed.
 """
 
@@ -43,7 +43,7 @@ class Run:
 def run_series(
     settings: Settings, paths: Sequence[Path], values: dict[str, object], update: bool, console: Console
 ) -> list[Run]:
-    """Execute the notebooks in order, each with those of the values that are its parameters; print a line for each."""
+    """Execute the notebooks in order, each with the values of its own parameters; print a line for each."""
     shutil.rmtree(settings.build_dir / "notebooks", ignore_errors=True)
     results, runs = settings.folder("notebooks"), []
     for path in paths:
@@ -111,9 +111,9 @@ def read_values(pairs: list[list[str]], paths: Sequence[Path]) -> dict[str, obje
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lib.course.series", description="Execute the notebooks in order.")
     parser.add_argument("notebook", nargs="*", help="only these, such as 02_producer (default: all)")
-    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter")
     parser.add_argument("--update", action="store_true", help="refresh the committed outputs")
-    parser.add_argument("--folder", type=Path, default=notebook.FOLDER, metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--folder", type=Path, default=notebook.FOLDER, metavar="DIR", help="default: notebooks")
     options = parser.parse_args(argv)
     if options.update and options.p:
         parser.error("--update takes the notebooks' own parameters: omit -p")
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not answered:  # the first notebook that needed a broker started it
             console.print(f"==> {infra.down(settings)}", highlight=False)
     failed, index = sum(bool(run.error) for run in runs), settings.build_dir / "notebooks" / "index.html"
-    done = f"==> {len(runs) - failed} passed, {failed} failed; begin at {index}"
+    done = f"==> {len(runs) - failed} passed, {failed} failed; see {index}"
     console.print(done, highlight=False, soft_wrap=True)
     return 1 if failed else 0
 

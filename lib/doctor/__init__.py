@@ -1,7 +1,7 @@
-"""Doctor: checks what this machine has and lacks for the course, with a remedy for each fault. It changes nothing.
+"""Doctor: checks whether this machine has what the course needs, with a remedy for each failure. Changes nothing.
 
-It must run where much is broken. This module, its command line and `machine` have no syntax newer than Python 3.8 and
-import no package at their top, so that an old Python and a missing package are reported in a line each.
+It must run on a machine where much is broken. So this module, `machine` and the command line have no syntax newer than
+Python 3.8 and import no installed package at module level: an old Python or a missing package is reported in a line.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CHECKS = {
 
 
 def examine(settings: Settings, checks=CHECKS, seconds: float = 30) -> Iterator[tuple[str, Finding]]:
-    """Each check's name and finding, in order. They run side by side, and after `seconds` none is waited for."""
+    """Each check's name and finding, in order. The checks run in parallel; after `seconds` none is waited for."""
     answers: dict[str, list[Finding]] = {name: [] for name in checks}
     threads = [
         # A daemon: a check that hangs must not keep the program from ending.
@@ -57,7 +57,7 @@ def examine(settings: Settings, checks=CHECKS, seconds: float = 30) -> Iterator[
         thread.start()
         if not together:
             thread.join(max(0, end - time.monotonic()))
-    late = Finding("warning", f"no answer within {seconds:g} s", "try again; see what keeps the machine busy")
+    late = Finding("warning", f"no answer within {seconds:g} s", "try again; find out what keeps the machine busy")
     for thread, name in zip(threads, checks):  # noqa: B905, which is newer than Python 3.8
         thread.join(max(0, end - time.monotonic()))
         yield name, (answers[name] or [late])[0]

@@ -1,6 +1,6 @@
-"""Command line: run all checks, print a line for each, and exit with 1 where something is missing that the mode needs.
+"""Command line: run all checks, print a line for each, and exit with 1 if something is missing that the mode needs.
 
-Its end is not `lib.errors.run`, which an older Python cannot import.
+It does not use `lib.errors.run`, which an older Python cannot import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.reconfigure(encoding="utf-8")  # a Windows console may have no ✔
     show("Python", python := machine.python())
     if python.level != "good":
-        return 1  # what else is wrong with another Python means nothing
+        return 1  # under an unsupported Python the other results would mean nothing
     from lib.errors import SettingError
     from lib.settings import Settings
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show(name: str, finding: Finding) -> None:
-    """Print the finding, in colour where rich is installed and the terminal has it."""
+    """Print the finding, in colour if rich is installed and the terminal has colours."""
     mark, style = MARKS[finding.level]
     remedy = f"\n    What to do: {finding.remedy}" if finding.remedy else ""
     try:

@@ -1,6 +1,6 @@
 """Checks of this machine: Python, packages, Java, jars, memory, disk and browser.
 
-Each imports what it needs by itself, so that a missing package fails only the checks that need it.
+Each check imports what it needs itself, so that a missing package fails only the checks that need it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.settings import Settings
 
 INSTALL = "make install (or in your own environment: pip install --require-hashes -r requirements.lock)"
-OVERHEAD_MB = 1024  # beside the two Java heaps: Java itself, the kernel and JupyterLab
+OVERHEAD_MB = 1024  # besides the two Java heaps: Java itself, the kernel and JupyterLab
 OUTPUT_MB = 512  # checkpoints, results and logs
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -51,7 +51,7 @@ def packages(settings: Settings) -> Finding:
     for pin in needed:
         try:
             if (found := version(pin.name)) not in pin.specifier:
-                wrong.append(f"{pin.name} is {found}, locked is {str(pin.specifier)[2:]}")
+                wrong.append(f"{pin.name} is {found}, the lock has {str(pin.specifier)[2:]}")
         except PackageNotFoundError:
             wrong.append(f"{pin.name} is not installed")
     return Finding("missing", first_of(wrong), INSTALL) if wrong else Finding("good", f"{len(needed)}, as locked")
@@ -88,7 +88,7 @@ def memory(settings: Settings) -> Finding:
     free, total = found.available // 1024**2, found.total // 1024**2
     if free >= needed:
         return Finding("good", f"{free:,} MB free of {total:,} MB, {needed:,} MB needed")
-    what = f"{free:,} MB free of {total:,} MB; Spark, broker and notebook may take {needed:,} MB"
+    what = f"{free:,} MB free of {total:,} MB; Spark, broker and notebook may use {needed:,} MB"
     level = "missing" if total < needed else "warning"
     return Finding(level, what, "close other programs, or give Spark less: STREAM_DRIVER_MEMORY=512m")
 
@@ -101,18 +101,18 @@ def disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free // 1024**2
     if free >= needed:
         return Finding("good", f"{free:,} MB free for {settings.build_dir.name}/, {needed:,} MB needed")
-    what = f"{free:,} MB free at {folder}; a full topic and its results may take {needed:,} MB"
+    what = f"{free:,} MB free at {folder}; a full topic and its results may use {needed:,} MB"
     return Finding("missing", what, "make clean, free some space, or set STREAM_BUILD_DIR to a folder on another disk")
 
 
 def browser(settings: Settings) -> Finding:
-    """The Chromium that the browser tests drive, under any of its names."""
+    """The Chromium that the browser tests control, under any of its names."""
     if program := next(filter(None, map(shutil.which, BROWSERS)), None):
         return Finding("good", program)
     return Finding("note", "no Chromium; only the browser tests need it", "Debian: apt install chromium")
 
 
 def first_of(items: list[str], most: int = 3) -> str:
-    """The first few of many, on one line."""
+    """The first few items, and how many more there are, on one line."""
     rest = f", and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + rest

@@ -1,4 +1,4 @@
-"""Checks of what answers at an address: the ports, Docker, the broker, and a message sent to it and read again."""
+"""Checks of network services: the ports, Docker, the broker, and a round trip of one message through it."""
 
 import socket
 from uuid import uuid4
@@ -19,10 +19,10 @@ ZOOKEEPER_PORT = 2181
 
 
 def port(settings: Settings) -> Finding:
-    """The broker's port is free, or a broker has it: one that any mode attaches to."""
+    """The broker's port is free, or a broker already uses it, to which any mode attaches."""
     number = settings.port
     if settings.mode == "external":
-        return Finding("note", f"{number} is not this machine's concern in mode external")
+        return Finding("note", f"{number} is not checked in mode external")
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         if not cluster.port_is_open():
             return Finding("good", f"{number} is free")
@@ -32,12 +32,12 @@ def port(settings: Settings) -> Finding:
             return Finding("good", f"{number}: a broker, {owner}")
     remedy = f"end that program, or choose another: STREAM_BOOTSTRAP_SERVERS=localhost:{number + 100}"
     if container:
-        remedy = f"a broker that is starting answers within a minute; else: docker stop NAME, or {remedy}"
+        remedy = f"if a broker is starting there, wait a minute; else docker stop NAME, or {remedy}"
     return Finding("missing", f"{number} is taken by {owner}, which does not answer as a Kafka broker", remedy)
 
 
 def zookeeper(settings: Settings) -> Finding:
-    """ZooKeeper's port is free, or the classic stack has it already."""
+    """ZooKeeper's port is free, or the classic stack already uses it."""
     if not ports.is_open(ZOOKEEPER_PORT):
         return Finding("good", f"{ZOOKEEPER_PORT} is free")
     container = published_by(ZOOKEEPER_PORT)
@@ -62,46 +62,46 @@ def engine(settings: Settings) -> Finding:
 
 
 def broker(settings: Settings) -> Finding:
-    """A broker answers, and the addresses that it gives its clients can be reached from here."""
+    """A broker answers, and the addresses that it advertises can be reached from this machine."""
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         addresses = cluster.advertised()
     if not addresses:
         level = "missing" if settings.mode == "external" else "note"
         return Finding(level, f"none answers at {settings.bootstrap_servers}", "start one: make up")
-    what = f"answers at {settings.bootstrap_servers} and sends clients to {', '.join(addresses)}"
+    what = f"answers at {settings.bootstrap_servers} and advertises {', '.join(addresses)}"
     for fault in filter(None, map(unreachable, addresses)):
         return Finding("missing", f"{what}; {fault}", LISTENER.format(settings.bootstrap_servers))
     return Finding("good", what)
 
 
 def unreachable(address: str) -> str:
-    """Why a host:port cannot be reached from here; empty where it can."""
+    """Why a host:port cannot be reached from this machine; empty if it can."""
     host, _, number = address.rpartition(":")
     try:
         socket.create_connection((host, int(number)), timeout=2).close()
         return ""
     except socket.gaierror:
-        return f"the host name {host} is not known here"
+        return f"the host name {host} cannot be resolved"
     except OSError:
         return f"{address} does not answer"
 
 
 def round_trip(settings: Settings) -> Finding:
-    """A message is sent and read, in a topic of its own, which is deleted."""
+    """A message is sent and read back, in a topic of its own, which is deleted."""
     topic, reason = f"doctor-{uuid4().hex[:8]}", ""
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         if not cluster.advertised():
-            return Finding("note", "not tried, without a broker")
+            return Finding("note", "not tried: no broker answers")
         try:
             cluster.create(topic, partitions=1)
             try:
                 with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, max_block_ms=3000) as producer:
                     producer.send(topic, b"?").get(timeout=3)
                 if [record.value for record in cluster.read(topic)] == [b"?"]:
-                    return Finding("good", "a message was sent and read again")
+                    return Finding("good", "a message was sent and read back")
             finally:
                 cluster.delete(topic)
         except (CourseError, KafkaError) as error:
             reason = f": {getattr(error, 'what', error)}"
-    again = "python -m lib.infra down, then up" if settings.mode != "external" else "ask who runs the broker"
-    return Finding("missing", f"a message could not be sent and read again{reason}", f"see the line above; {again}")
+    again = "python -m lib.infra down, then up" if settings.mode != "external" else "ask whoever runs the broker"
+    return Finding("missing", f"a message could not be sent and read back{reason}", f"see the line above; {again}")

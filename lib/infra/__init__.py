@@ -1,7 +1,7 @@
-"""The Kafka broker of the course: start it or attach to it, see whether it answers, stop it.
+"""Kafka broker of the course: start it or attach to a running one, report its status, stop it.
 
-Whatever the mode (embedded, docker, external), `up` attaches to a broker that already answers, and `down` stops only
-what `up` started.
+In every mode (embedded, docker, external) `up` attaches to a broker that already answers, and `down` stops only what
+`up` started.
 """
 
 import signal
@@ -22,7 +22,7 @@ from lib.topics import Cluster
 class Broker:
     """A broker that answers. `started`: whether this call of `up` started it.
 
-    Where this project never started it, `mode` is "external"; `pid` is None there, and for containers.
+    `mode` is "external" if this project did not start it. `pid` is None then, and for containers.
     """
 
     bootstrap_servers: str
@@ -40,9 +40,9 @@ class Broker:
 
 
 def up(settings: Settings) -> Broker:
-    """A broker that answers metadata requests: attached to, or else started.
+    """Attach to a broker that answers metadata requests, or start one.
 
-    Two calls at the same moment give one broker. Raises SettingError, BrokerError, JavaError, JarError or DockerError.
+    Concurrent calls start only one. Raises SettingError, BrokerError, JavaError, JarError or DockerError.
     """
     began, address, state = time.monotonic(), settings.bootstrap_servers, State(settings)
     with Cluster(address, settings.answer_seconds) as cluster:
@@ -67,10 +67,10 @@ def up(settings: Settings) -> Broker:
 
 
 def down(settings: Settings, volumes: bool = False) -> str:
-    """Stop the broker that `up` started, and with `volumes` remove its data; what was done, in a sentence.
+    """Stop the broker that `up` started, and with `volumes` remove its data. Returns what was done, in a sentence.
 
-    Where none was running, `settings.mode` tells whose data. A broker that was attached to is never stopped. Safe to
-    call twice. Raises DockerError where containers are to be removed, and Docker does not answer.
+    If no such broker runs, the data of `settings.mode` is removed. A broker that `up` attached to is never stopped.
+    Safe to call twice. Raises DockerError if containers have to be removed and Docker does not answer.
     """
     state, removed = State(settings), "; its data is removed" if volumes else ""
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster, state.lock():
@@ -83,7 +83,8 @@ def down(settings: Settings, volumes: bool = False) -> str:
         if cluster.answers():
             done += f"; the one that answers at {settings.bootstrap_servers} was not started by `up` and keeps running"
             if mode.by_hand:  # it may be the same stack, and its data in use
-                return f"{done}{', with its data' if volumes else ''}; if it was started by hand: {mode.by_hand}"
+                done += ", with its data" if volumes else ""
+                return f"{done}; if it was started by hand, stop it with: {mode.by_hand}"
         if volumes:
             mode.stop(volumes)
         return done + removed
@@ -110,7 +111,7 @@ def attached(settings: Settings, cluster: Cluster) -> Broker:
 
 
 def managed(settings: Settings, cluster: Cluster) -> Mode | None:
-    """What an earlier `up` started, in its own mode, if it still exists; DockerError where only Docker knows."""
+    """What an earlier `up` started, in its own mode, if it still exists; DockerError if Docker does not answer."""
     if not (known := State(settings).read()):
         return None
     own = replace(settings, bootstrap_servers=known.bootstrap_servers, mode="embedded")
@@ -121,7 +122,7 @@ def managed(settings: Settings, cluster: Cluster) -> Mode | None:
 
 
 def exit_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end this program by SystemExit, so that its `finally` stops the broker that it started."""
-    # A closed terminal or a CI's time limit must not leave a broker either.
+    """Let SIGTERM and SIGHUP raise SystemExit, so that a `finally` can stop the broker that this program started."""
+    # A closed terminal or a CI's time limit must not leave a broker running.
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
         signal.signal(number, lambda number, _: sys.exit(128 + number))

@@ -1,4 +1,4 @@
-"""Command line: start the broker, see whether it answers, stop it."""
+"""Command line of the broker: start it, report its status, stop it."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,13 +11,17 @@ from lib.settings import MODES, Settings
 
 def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings.from_environment()
-    parser = argparse.ArgumentParser(prog="python -m lib.infra", description="Start and stop the broker.")
-    parser.add_argument("command", choices=("up", "status", "down"))
+    parser = argparse.ArgumentParser(prog="python -m lib.infra", description="Start or stop the Kafka broker.")
+    parser.add_argument(
+        "command", choices=("up", "status", "down"),
+        help="up: start a broker, or attach to one that answers; status: exit with 0 if a broker answers, else with 1; "
+        "down: stop what `up` started, and keep its data",
+    )  # fmt: skip
     parser.add_argument("--mode", choices=MODES, default=settings.mode, help=f"default: {settings.mode}")
     parser.add_argument("--volumes", action="store_true", help="with down: remove the broker's data too")
     options = parser.parse_args(argv)
     if options.volumes and options.command != "down":
-        parser.error("--volumes goes with down")
+        parser.error("--volumes is an option of down")
     settings, answered = replace(settings, mode=options.mode), True
     if options.command == "up":
         print(up(settings))

@@ -1,6 +1,6 @@
-"""A Compose stack: the containers of one file in docker/, by `docker compose`.
+"""Compose stack: the containers of one Compose file, controlled by the command `docker compose`.
 
-Images, published ports and memory limits are read from that file, which needs no Docker.
+Images, published ports and memory limits are read from the file itself, which needs no Docker.
 """
 
 import json
@@ -20,13 +20,13 @@ from lib.topics import Cluster
 from lib.wait import wait_until
 
 START_SECONDS = 240  # `docker compose up` itself waits until ZooKeeper is healthy
-RESTARTS = 10  # of one container while we wait: after a crash ZooKeeper refuses the broker for 18 s, 6 or 7 restarts
+RESTARTS = 10  # of one container during `up`: after a crash ZooKeeper refuses the broker for 18 s, 6 or 7 restarts
 KILLED = 137  # the exit code after SIGKILL
 
 
 @dataclass(frozen=True)
 class Container:
-    """One of the stack's containers. `health` is empty where it has no health check."""
+    """One of the stack's containers. `health` is empty if it has no health check."""
 
     name: str
     status: str
@@ -43,7 +43,7 @@ class Container:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended, and Docker does not start it again."""
+        """Whether it has ended and Docker does not restart it."""
         return self.status in ("exited", "dead")
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Stack:
-    """The stack of a compose file. SettingError where the file is needed and cannot be read."""
+    """The stack of a Compose file. Raises SettingError if the file is needed and cannot be read."""
 
     file: Path
 
@@ -64,8 +64,8 @@ class Stack:
             return list(yaml.safe_load(self.file.read_text(encoding="utf-8"))["services"].values())
         except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
             raise SettingError(
-                f"{self.file} is not a compose file that can be read",
-                "unset STREAM_COMPOSE_FILE, or name one of docker/",
+                f"{self.file} cannot be read as a Compose file",
+                "unset STREAM_COMPOSE_FILE, or set it to a file in docker/",
                 option="STREAM_COMPOSE_FILE", value=self.file,
             ) from None  # fmt: skip
 
@@ -80,7 +80,7 @@ class Stack:
 
     @property
     def memory_mb(self) -> int:
-        """The memory that all its containers together may take."""
+        """The sum of its containers' memory limits."""
         unit = {"m": 1, "g": 1024}
         limits = [str(service.get("mem_limit", "0m")).lower().rstrip("b") for service in self.services]
         return sum(int(float(limit[:-1]) * unit[limit[-1]]) for limit in limits)
@@ -90,13 +90,13 @@ class Stack:
         return docker("compose", "--file", str(self.file), *arguments, seconds=seconds)
 
     def typed(self, command: str) -> str:
-        """A command as a user types it in the project's folder."""
+        """The command line that a user types in the project's folder."""
         return f"docker compose -f docker/{self.file.name} {command}"
 
     def containers(self) -> list[Container]:
-        """Its containers, running or not, in the order in which they start; DockerError where Docker does not answer.
+        """Its containers, running or not, in the order in which they start; DockerError if Docker does not answer.
 
-        `docker inspect`, as `docker compose ps` has no number of restarts.
+        Uses `docker inspect`, because `docker compose ps` does not report restarts.
         """
         done = self.compose("ps", "--all", "--quiet")
         if done.returncode:
@@ -111,11 +111,11 @@ class Stack:
         """Download the images that are missing."""
         for image in self.images:
             if docker("image", "inspect", image).returncode:
-                print(f"downloading the image {image}: once, and it may take some minutes", file=sys.stderr)
+                print(f"downloading the image {image}, once; it may take some minutes", file=sys.stderr)
                 pull(image)
 
     def refuse_taken_ports(self) -> None:
-        """BrokerError where another program has one of its ports, and no container of the stack exists."""
+        """Raise BrokerError if another program uses one of its ports and no container of the stack exists."""
         if not self.containers():
             for port in filter(ports.is_open, self.ports):
                 raise taken(port)
@@ -125,9 +125,9 @@ class Stack:
         return self.compose("logs", "--no-color", "--tail", "200").stdout
 
     def up(self, cluster: Cluster, ready_seconds: float) -> None:
-        """Start the containers, those that exist again, and return when the broker answers.
+        """Create the containers, or restart those that exist, and return when the broker answers.
 
-        Raises BrokerError for a taken port or a broker that is not ready in time, else DockerError.
+        Raises BrokerError for a port in use or a broker that is not ready in time, and DockerError for other failures.
         """
         done = self.compose("up", "--detach", seconds=START_SECONDS)
         if done.returncode:
@@ -135,12 +135,12 @@ class Stack:
         self.wait_for_broker(cluster, ready_seconds)
 
     def wait_for_broker(self, cluster: Cluster, seconds: float) -> None:
-        """Wait until the broker answers; BrokerError where it ends, restarts too often, or takes too long.
+        """Wait until the broker answers; BrokerError if it ends, restarts too often, or takes too long.
 
         `docker compose up --wait` would fail at the first restart, wait for the next health check, and hide exit codes.
         """
         before = {container.name: container.restarts for container in self.containers()}
-        codes = set()  # collected on the way: a container that was restarted no longer has its exit code
+        codes = set()  # collected while waiting: a restart erases a container's exit code
 
         def over() -> bool:
             found = self.containers()
@@ -157,7 +157,7 @@ class Stack:
             raise not_ready(self.containers(), what, killed=KILLED in codes)
 
     def down(self, volumes: bool = False) -> str:
-        """Stop and remove the containers, with `volumes` their data too; their names. DockerError where that fails."""
+        """Remove the containers, with `volumes` also their data. Returns their names; DockerError if that fails."""
         names = ", ".join(container.name for container in self.containers())
         done = self.compose("down", *(["--volumes"] if volumes else []), seconds=120)
         if done.returncode:
@@ -166,11 +166,11 @@ class Stack:
 
 
 def refused(errors: str) -> BrokerError | DockerError:
-    """What `docker compose up` wrote to standard error, as an error with its remedy."""
+    """Turn what `docker compose up` wrote to standard error into an error with a remedy."""
     reason = last_line(errors)
     if found := re.search(r'container name "/?([^"]+)" is already in use', errors):
         return DockerError(
-            f"a container named {found[1]} exists already, in another project",
+            f"a container named {found[1]} already exists in another project",
             f"see it: docker ps --all; remove it if you do not need it: docker rm --force {found[1]}",
             container=found[1], reason=reason,
         )  # fmt: skip
@@ -181,12 +181,12 @@ def refused(errors: str) -> BrokerError | DockerError:
 
 
 def taken(port: int, details: str = "") -> BrokerError:
-    """The error for a port that the stack publishes and something else has."""
+    """The error for a port that the stack publishes and another program uses."""
     owner = published_by(port) or ports.owner(port)
     return BrokerError(
         f"port {port} is taken by {owner}{details}",
         "end that program (a container: docker stop NAME; a broker of the course: python -m lib.infra down). On "
-        "Windows a port may be reserved, and then no program has it: netsh interface ipv4 show excludedportrange tcp",
+        "Windows a port may be reserved without any program: netsh interface ipv4 show excludedportrange protocol=tcp",
         port=port, owner=owner,
     )  # fmt: skip
 
@@ -195,8 +195,8 @@ def not_ready(found: list[Container], what: str, killed: bool) -> BrokerError:
     """The error for a broker that does not get ready, from the states of its containers."""
     return BrokerError(
         f"the broker {what}: {', '.join(map(str, found)) or 'it has no container'}",
-        f"code {KILLED} means killed: by `docker kill`, or more often for want of memory, and then give Docker more "
-        "(Docker Desktop, Settings, Resources); its data is kept: python -m lib.infra up --mode docker"
+        f"exit code {KILLED} means killed: by `docker kill`, or more often because memory ran out; then give it more "
+        "(Docker Desktop, Settings, Resources). The data is kept; start it again: python -m lib.infra up --mode docker"
         if killed
         else "see build/broker/docker.log; to start again without the data: "
         "python -m lib.infra down --mode docker --volumes",

@@ -1,4 +1,4 @@
-"""The Docker client: run one of its commands, ask its engine, and turn its refusals into errors."""
+"""Docker client: runs `docker` commands, queries the engine, and turns failures into errors with a remedy."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import psutil
 
 from lib.errors import DockerError
 
-PULL_SECONDS = 1800  # for one image: the classic two are 1.7 GB unpacked, and a class room's network is slow
+PULL_SECONDS = 1800  # for one image: the two classic ones are 1.7 GB unpacked, and a classroom's network is slow
 WITHOUT = "or do without Docker: python -m lib.infra up --mode embedded"
 UNREACHABLE = ("failed to resolve", "dial tcp", "no such host", "timeout", "Timeout", "connection refused", "toomany")
 
@@ -23,7 +23,7 @@ class Engine:
 
 
 def docker(*arguments: str, seconds: float = 20) -> subprocess.CompletedProcess:
-    """Run `docker ARGUMENTS…` to its end; DockerError where there is no client, or it takes longer than `seconds`."""
+    """Run `docker ARGUMENTS…` to its end; DockerError if there is no client, or it takes longer than `seconds`."""
     client = shutil.which("docker")
     if not client:
         raise DockerError(
@@ -44,7 +44,7 @@ def docker(*arguments: str, seconds: float = 20) -> subprocess.CompletedProcess:
             f"restart Docker (Docker Desktop: Restart; Linux: sudo systemctl restart docker); {WITHOUT}",
             seconds=seconds,
         ) from None
-    finally:  # after Ctrl-C too; the command `compose` is a child of the client, and keeps its output open
+    finally:  # after Ctrl-C too; the command `compose` is a child process of the client, and keeps its output open
         with suppress(psutil.Error):
             for child in [*psutil.Process(process.pid).children(recursive=True), process]:
                 child.kill()
@@ -52,14 +52,14 @@ def docker(*arguments: str, seconds: float = 20) -> subprocess.CompletedProcess:
 
 
 def engine() -> Engine:
-    """The engine that answers; DockerError where there is no client, or no engine behind it."""
+    """The engine; DockerError if there is no client, or if no engine answers it."""
     done = docker("info", "--format", "{{.ServerVersion}}|{{.MemTotal}}")
     version, _, memory = done.stdout.strip().partition("|")
     if not done.returncode and version and memory.isdigit():
         return Engine(version, int(memory) // 1024**2)
     reason = last_line(done.stderr)
     denied = "permission denied" in reason.lower()
-    what = "you may not use Docker" if denied else "the Docker engine does not answer"
+    what = "you have no permission to use Docker" if denied else "the Docker engine does not answer"
     group = "sudo usermod -aG docker $USER, then log out and in again"
     start = "start it: open Docker Desktop and wait until it says running (Linux: sudo systemctl start docker)"
     remedy = f"{group if denied else start}; {WITHOUT}"
@@ -67,11 +67,11 @@ def engine() -> Engine:
 
 
 def require_memory(needed_mb: int, what: str) -> Engine:
-    """The engine; DockerError where it has less memory than `what` may take."""
+    """The engine; DockerError if it has less memory than `what` may use."""
     found = engine()
     if found.memory_mb < needed_mb:
         raise DockerError(
-            f"Docker may use {found.memory_mb} MB of memory, and {what} up to {needed_mb} MB",
+            f"Docker has {found.memory_mb} MB of memory, but {what} may use up to {needed_mb} MB",
             f"give it more: Docker Desktop, Settings, Resources (with WSL: memory= in .wslconfig); {WITHOUT}",
             memory_mb=found.memory_mb, needed_mb=needed_mb,
         )  # fmt: skip
@@ -79,7 +79,7 @@ def require_memory(needed_mb: int, what: str) -> Engine:
 
 
 def require_compose() -> None:
-    """DockerError where the Docker client has no command `compose`."""
+    """Raise DockerError if the Docker client has no command `compose`."""
     if docker("compose", "version").returncode:
         raise DockerError(
             "the Docker client has no command `docker compose`",
@@ -89,25 +89,25 @@ def require_compose() -> None:
 
 
 def pull(image: str) -> None:
-    """Download an image; DockerError where there is no network or no such image."""
+    """Download an image; DockerError if there is no network or no such image."""
     done = docker("pull", "--quiet", image, seconds=PULL_SECONDS)
     if not done.returncode:
         return
     network = any(word in done.stderr for word in UNREACHABLE)
     advice = (
-        f"check the network and Docker's own proxy setting, then type: docker pull {image}. Without a network, bring "
+        f"check the network and Docker's own proxy setting, then type: docker pull {image}. Without a network, copy "
         f"it from a machine that has it: docker save {image} -o image.tar there, docker load -i image.tar here"
     )
     reason = last_line(done.stderr)
     raise DockerError(
         f"the image {image} could not be pulled: {reason}",
-        f"{advice if network else 'see the name and the version in the compose file'}; {WITHOUT}",
+        f"{advice if network else 'check the name and the version in the Compose file'}; {WITHOUT}",
         image=image, network=network, reason=reason,
     )  # fmt: skip
 
 
 def published_by(port: int) -> str:
-    """The container that publishes a port ("the container kafka"); empty where there is none, or no Docker."""
+    """The container that publishes a port ("the container kafka"); empty if there is none, or no Docker."""
     with suppress(DockerError):
         names = docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}").stdout.split()
         return f"the container {names[0]}" if names else ""
@@ -115,7 +115,7 @@ def published_by(port: int) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line of Docker's messages; the engine's own, where there is one, rather than the client's."""
+    """The last line of Docker's messages; the engine's own if there is one, rather than the client's."""
     lines = text.strip().splitlines() or ["no reason given"]
     daemon = [line for line in lines if "Error response from daemon: " in line] or lines
     return daemon[-1].rpartition("Error response from daemon: ")[2].strip()

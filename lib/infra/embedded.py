@@ -1,6 +1,6 @@
-"""An Apache Kafka broker as a Java process of this machine, without Docker.
+"""Embedded broker: Apache Kafka as a Java process on this machine, without Docker.
 
-One node in KRaft mode, broker and controller in one, listening on 127.0.0.1 only.
+One node in KRaft mode, broker and controller in one process, listening on 127.0.0.1 only.
 """
 
 import os
@@ -19,7 +19,8 @@ CLUSTER_ID = "YXJxZXNwLWNvdXJzZS0wMQ"  # any 16 bytes in base64; fixed, so that 
 def start(settings: Settings, folder: Path) -> int:
     """Start the broker on its data in `folder` (created if missing) and return its process id; it is not ready yet.
 
-    Like a container started with `-d`, it outlives what started it. Raises BrokerError, JavaError or JarError.
+    Like a container started with `-d`, it keeps running when the program that started it ends. Raises BrokerError,
+    JavaError or JarError.
     """
     properties = folder / "server.properties"
     try:
@@ -62,7 +63,7 @@ def server_properties(settings: Settings, controller_port: int) -> str:
         "log.retention.hours": settings.retention_hours,
         "log.retention.bytes": settings.retention_mb * 1024**2,
         "log.segment.bytes": settings.retention_mb * 1024**2 // 8,
-        # One broker cannot hold the three copies that Kafka's own topics have by default.
+        # One broker cannot hold the three replicas that Kafka's internal topics have by default.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.replication.factor": 1,

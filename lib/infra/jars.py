@@ -1,4 +1,4 @@
-"""Java archives that pip does not install, each locked with its SHA-256: the broker, and Spark's Kafka connector.
+"""Jars that pip does not install, each locked by its SHA-256: the Kafka broker, and Spark's Kafka connector.
 
 Two lock files are in this folder: `broker.lock.toml` (Apache Kafka and a log binding, 46 jars) and
 `connector.lock.toml` (the four that Spark needs to read Kafka beyond those in pip's pyspark). jgo downloads them into
@@ -27,7 +27,7 @@ def jars(name: str) -> list[Path]:
     """The paths of the jars in the lock `name` ("broker" or "connector"), each verified by its SHA-256.
 
     A jar that is missing or differs is downloaded, with a progress bar. Needs no network when all are in the cache.
-    Raises JarError where a jar cannot be downloaded, or the downloaded one differs from the lock.
+    Raises JarError if a jar cannot be downloaded, or the downloaded one differs from the lock.
     """
     if name == "connector":
         check_connector()
@@ -71,7 +71,7 @@ def differs(jar: Artifact, sha256: str) -> bool:
 
 
 def download(jar: Artifact, sha256: str) -> None:
-    """Download a jar into the Maven cache; JarError where there is no network, no such jar, or another SHA-256."""
+    """Download a jar into the Maven cache; JarError if there is no network, no such jar, or another SHA-256."""
     jar.cached_path.unlink(missing_ok=True)
     try:
         jar.resolve()
@@ -112,20 +112,20 @@ class ProgressBars(Progress):
 
 
 def check_connector() -> None:
-    """JarError unless the connector's version is pyspark's: Spark loads no other."""
+    """Raise JarError unless the connector's version is pyspark's: Spark loads no other."""
     import pyspark
 
     [version] = {jar.version for jar in locked("connector") if jar.artifactId == "spark-sql-kafka-0-10_2.13"}
     if version != pyspark.__version__:
         raise JarError(
-            f"the locked Kafka connector is of Spark {version}, but pyspark is {pyspark.__version__}",
+            f"the locked Kafka connector is for Spark {version}, but pyspark is {pyspark.__version__}",
             "install the locked packages again (make install), or renew the lock: make lock",
             locked=version, installed=pyspark.__version__,
         )  # fmt: skip
 
 
 def write_lock(name: str, *coordinates: str, leave_out: frozenset[str] = frozenset()) -> None:
-    """Write the lock `name`: all that "group:artifact:version" needs at run time, less the files to leave out."""
+    """Write the lock `name`: all that "group:artifact:version" needs at run time, except the files in `leave_out`."""
     context = MavenContext()
     asked = EnvironmentBuilder(context).spec_to_dependencies(EnvironmentSpec(coordinates=list(coordinates)))
     found = [jar for group in context.resolver.resolve(asked) for jar in group]
@@ -136,7 +136,7 @@ def write_lock(name: str, *coordinates: str, leave_out: frozenset[str] = frozens
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.infra.jars", description="Download and verify the jars.")
-    parser.add_argument("--lock", action="store_true", help="first renew the lock files, from today's Maven Central")
+    parser.add_argument("--lock", action="store_true", help="first renew the lock files from Maven Central")
     if parser.parse_args(argv).lock:
         import pyspark
 

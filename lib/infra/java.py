@@ -1,4 +1,4 @@
-"""The Java that Kafka and Spark run on: find it, or download one.
+"""Java for Kafka and Spark: find an installed one, or download one.
 
 `python -m lib.infra.java` prints which Java is used; `python -m lib.infra.java --fetch` downloads one.
 """
@@ -23,10 +23,10 @@ REMEDY = (
 
 
 def find_java(settings: Settings) -> Path:
-    """The `java` program to use: the downloaded one if it still exists, else JAVA_HOME's where that is set,
-    else this Python's conda environment's, which may not be active, else PATH's.
+    """The `java` program to use: the downloaded one if it still exists, else JAVA_HOME's if that is set,
+    else that of this Python's conda environment (active or not), else PATH's.
 
-    Raises JavaError where there is none, where JAVA_HOME leads nowhere, or where it is not Java 17, 21 or 25.
+    Raises JavaError if there is none, if JAVA_HOME is set and has none, or if it is not Java 17, 21 or 25.
     """
     home, downloaded = os.environ.get("JAVA_HOME"), settings.build_dir / "java-home"
     places = [f"{home}/bin"] if home else [f"{sys.prefix}/bin", f"{sys.prefix}/Library/bin", os.environ.get("PATH", "")]
@@ -50,7 +50,7 @@ def java_home(settings: Settings) -> Path:
 
 
 def java_version(java: Path) -> int | None:
-    """The major version that `java -version` prints (1.8 is 8), or None where it prints none."""
+    """The major version that `java -version` prints (1.8 is 8), or None if it prints none."""
     try:
         done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
@@ -60,7 +60,7 @@ def java_version(java: Path) -> int | None:
 
 
 def fetch_java(settings: Settings) -> Path:
-    """Download a JDK into the user's cache, and remember it in the build folder; JavaError where that fails."""
+    """Download a JDK into the user's cache, and record its path in the build folder; JavaError if that fails."""
     import cjdk
 
     version = str(JAVA_VERSIONS[0])

@@ -1,4 +1,4 @@
-"""The three modes in which the course gets a broker, behind one interface: embedded, docker, external."""
+"""Broker modes behind one interface: embedded (a Java process), docker (containers), external (already running)."""
 
 import shutil
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from lib.wait import wait_until
 
 
 class Mode(ABC):
-    """One way to get a broker at `settings.bootstrap_servers`. `pid`: its process, where an earlier `up` started it."""
+    """One way to get a broker at `settings.bootstrap_servers`. `pid`: its process, if an earlier `up` started it."""
 
     name: str
     by_hand = ""  # the command that stops such a broker if it was started by hand
@@ -31,22 +31,22 @@ class Mode(ABC):
         self.folder = settings.build_dir / "broker"
 
     def prepare(self) -> None:  # noqa: B027
-        """Check and download what a start needs, which may take minutes: before the lock is taken."""
+        """Check and download what a start needs. May take minutes, so it runs before the lock is taken."""
 
     @abstractmethod
     def start(self, state: State) -> bool:
-        """Return when the broker answers; True if this call started it, False if it was starting already.
+        """Start the broker and wait until it answers; False if it was starting already.
 
         What it starts is recorded in `state` at once. After an error nothing of it runs, and nothing is recorded.
         """
 
     @abstractmethod
     def runs(self) -> bool:
-        """Whether what `up` started still exists; DockerError where only Docker knows, and does not answer."""
+        """Whether what `up` started still exists; DockerError if it is containers and Docker does not answer."""
 
     @abstractmethod
     def stop(self, volumes: bool = False) -> str:
-        """End what `up` started, if it runs, and with `volumes` remove its data; what was ended, in a few words."""
+        """Stop what `up` started, if it runs, and with `volumes` remove its data. Returns what was stopped."""
 
 
 class External(Mode):
@@ -66,7 +66,7 @@ class External(Mode):
 
 
 class Embedded(Mode):
-    """A Java process of this machine."""
+    """A Java process on this machine."""
 
     name = "embedded"
 
@@ -97,13 +97,13 @@ class Embedded(Mode):
         return not known
 
     def comes_up(self) -> bool:
-        """Wait until the broker answers, and whether it does; False where it ends first or takes too long."""
+        """Wait until the broker answers; False if it ends first or takes too long."""
         with suppress(TimeoutError):
             wait_until(lambda: self.cluster.answers() or not self.runs(), self.settings.ready_seconds, every=0.1)
         return self.cluster.answers()
 
     def give_up(self, state: State) -> NoReturn:
-        """End a broker that does not answer, and raise BrokerError with its log's last lines."""
+        """End a broker that does not answer, and raise BrokerError with the last lines of its log."""
         ended, log = not self.runs(), embedded.log_tail(self.folder)
         self.stop()
         state.forget()
@@ -115,10 +115,10 @@ class Embedded(Mode):
         )  # fmt: skip
 
     def process(self) -> psutil.Process | None:
-        """The process, if it still is the one that was started: process ids are used again."""
+        """The process, if it is still the one that was started: process ids are reused."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            # By its command line, which names our folder: a start time shifts when the clock is set.
+            # By its command line, which names the broker's folder: a start time changes when the clock is set.
             same = str(self.folder / "server.properties") in process.cmdline()
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         return None

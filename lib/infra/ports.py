@@ -1,4 +1,4 @@
-"""TCP ports of this machine: whether one is open, who listens on it, and a free one."""
+"""TCP ports of this machine: whether one is open, which program listens on it, and a free one."""
 
 import socket
 
@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 def owner(port: int) -> str:
-    """The program that listens on a port; "another program" where the system hides it, such as another user's."""
+    """The program that listens on a port; "another program" if the system hides it, as it does another user's."""
     try:
         pids = [c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
         pid = next(filter(None, pids))

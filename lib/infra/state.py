@@ -1,4 +1,4 @@
-"""What `up` started: a record in build/broker/state.json, and the lock that `up` and `down` hold."""
+"""State file of the broker that `up` started (build/broker/state.json), and the lock that `up` and `down` take."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from lib.settings import Settings
 
 
 class Started(NamedTuple):
-    """A process, or the containers of a compose file, that `up` started."""
+    """A process, or the containers of a Compose file, that `up` started."""
 
     pid: int | None
     bootstrap_servers: str
@@ -20,20 +20,20 @@ class Started(NamedTuple):
 
 
 class State:
-    """The state file of a build folder: others attach by it, and `down` ends what it names."""
+    """The state file of a build folder: other programs read it to attach, and `down` stops what it names."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.path = settings, settings.build_dir / "broker" / "state.json"
 
     def read(self) -> Started | None:
-        """The record; None where there is none, or where it cannot be read."""
+        """The record; None if there is none, or it cannot be read."""
         try:
             return Started(**json.loads(self.path.read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write(self, started: Started) -> None:
-        """Replace the file in one step: nobody reads half of one."""
+        """Replace the file atomically: no reader sees half of it."""
         draft = self.path.with_suffix(".draft")
         draft.write_text(json.dumps(started._asdict()))
         draft.replace(self.path)
@@ -43,11 +43,11 @@ class State:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One `up` or `down` at a time; the others wait for it. BrokerError where that takes too long."""
+        """Let one `up` or `down` run at a time; others wait. BrokerError if that takes too long."""
         path = self.settings.folder("broker") / "lock"
         try:
             with FileLock(path, timeout=self.settings.ready_seconds + 30):
                 yield
         except Timeout:
             what = "another `up` or `down` has been running for too long"
-            raise BrokerError(what, "see what it does, and end it", lock=path) from None
+            raise BrokerError(what, "find that process, and end it", lock=path) from None

@@ -12,7 +12,7 @@ TEMPLATE = "table.html.jinja"
 
 
 def to_html(ranking: pd.DataFrame, totals: dict[str, int], status: Status | None = None) -> str:
-    """A ranking, as `lib.ranking.ranking` gives it, the query's totals (messages) and its status, as HTML."""
+    """The HTML of a ranking (from `lib.ranking.ranking`), the query's totals (messages) and its status."""
     received, *rest = [f"{number:,} {name}" for name, number in totals.items()] or ["0 received"]
     rows = ranking.assign(points=ranking["trend"].map(to_points)).to_dict("records")
     return template().render(rows=rows, equation=f"{received} = {' + '.join(rest)}", status=status)
@@ -20,7 +20,7 @@ def to_html(ranking: pd.DataFrame, totals: dict[str, int], status: Status | None
 
 @cache
 def template() -> Template:
-    """The template, loaded once. It escapes all values: hashtags, and parts of an error, are strangers' text."""
+    """The template, loaded once. It escapes all values: hashtags and error messages contain untrusted text."""
     folder = FileSystemLoader(Path(__file__).parent)
     return Environment(
         loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
@@ -28,6 +28,6 @@ def template() -> Template:
 
 
 def to_points(counts: list[int]) -> str:
-    """The points of a line of 90 by 18 pixels through the counts, the highest at the top, as SVG has them."""
+    """The counts as the points of an SVG polyline of 90 by 18 pixels, the highest at the top."""
     step, top = 86 / max(1, len(counts) - 1), max(*counts, 1)
     return " ".join(f"{2 + n * step:.0f},{16 - 14 * count / top:.0f}" for n, count in enumerate(counts))

@@ -15,8 +15,8 @@ from lib.live_table.html import to_html
 class LiveTable:
     """A table that refreshes itself every `refresh_seconds`; the cell that shows it returns at once.
 
-    Its buttons answer while other cells run: *Pause* holds the table while the query keeps running, *Resume* lets it
-    move again, *Stop* ends the query. Show it by `show()` or `with`, and end it by `stop()` or the end of `with`.
+    Its buttons answer while other cells run. *Pause* stops refreshing the table while the query keeps running, *Resume*
+    starts it again, *Stop* ends the query. Show it by `show()` or `with`, and end it by `stop()` or the end of `with`.
     """
 
     def __init__(self, consumer: Consumer, refresh_seconds: float = 5) -> None:
@@ -41,13 +41,13 @@ class LiveTable:
         return to_html(self.consumer.progress.ranking(), self.consumer.progress.totals, look(self.consumer))
 
     def show(self) -> Self:
-        """Display the table and begin to refresh it."""
+        """Display the table and start to refresh it."""
         display(ipywidgets.VBox([ipywidgets.HBox(self.buttons), self.table]))
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """End the refreshing, and leave the last table as plain HTML, which needs no kernel. Safe to call twice."""
+        """Stop refreshing, and leave the last table as plain HTML, which needs no kernel. Safe to call twice."""
         self._finish()
         if self._thread.is_alive():
             self._thread.join()
@@ -57,11 +57,11 @@ class LiveTable:
     close = stop
 
     def _refresh(self) -> None:
-        # From a thread only `.value` is safe: print and display would land in whichever cell runs now.
+        # From a thread only `.value` is safe: print and display would write into whichever cell runs now.
         while not self._over.is_set():
             self._wake.wait(self.refresh_seconds)
             self._wake.clear()
-            active = self.consumer.active  # asked first, so that the last table shows the end, even a paused one's
+            active = self.consumer.active  # asked first, so that the last table shows the end, even if paused
             if not self._paused or not active:
                 self.table.value = self.html()
             if not active:
@@ -97,10 +97,10 @@ def button(text: str, icon: str, action: Callable[[], None]) -> ipywidgets.Butto
 
 
 def answer_in_subshell(widget: ipywidgets.Widget) -> None:
-    """Let a widget's messages be handled in the subshell that the browser sends them to.
+    """Handle a widget's messages in the subshell that the browser sends them to.
 
-    JupyterLab sends a click to a subshell, a thread of the kernel that need not wait for the cell that runs. ipykernel
-    redirects it to the cells' thread, where the widget was created, and has no option for it: this replaces a private
-    method (tried with ipykernel 7.4.0).
+    JupyterLab sends a click to a subshell, a thread of the kernel that need not wait for the running cell. ipykernel
+    redirects it to the cells' thread, where the widget was created, and has no option against that. So this replaces a
+    private method (tried with ipykernel 7.4.0).
     """
     widget.comm._reply_subshell_for = lambda data, subshell: subshell

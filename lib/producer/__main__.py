@@ -17,7 +17,7 @@ from lib.settings import Settings
 from lib.topics import Cluster
 from lib.tweets.options import require
 
-LOG_BYTES = 100_000  # about 20 minutes of a line a second
+LOG_BYTES = 100_000  # about 20 minutes at one line per second
 TWEETS = ("count", "seed", "start", "rate", "late", "duplicates", "malformed")  # options of the tweet generator
 
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv, settings)
     messages = tweets.stream(**{name: getattr(options, name) for name in TWEETS})
     with Cluster(options.bootstrap_servers, settings.answer_seconds) as cluster:
-        cluster.offsets(options.topic)  # an error where the broker or the topic is missing
+        cluster.offsets(options.topic)  # an error if the broker or the topic is missing
     if options.until_stdin_closes:
         # os.read, because a thread that waits in sys.stdin's buffer makes Python abort when it exits.
         threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
@@ -50,10 +50,11 @@ def set_up_log(file: str | None) -> None:
 def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lib.producer", description="Send synthetic tweets to Kafka.")
     tweets.add_options(parser, start=None, count=None)
-    parser.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
-    parser.add_argument("--topic", default=settings.topic, metavar="T")
-    parser.add_argument("--bootstrap-servers", default=settings.bootstrap_servers, metavar="B")
-    background = parser.add_argument_group("options that start_producer passes")
+    parser.add_argument("--duration", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--topic", default=settings.topic, metavar="T", help="default: %(default)s")
+    servers = settings.bootstrap_servers
+    parser.add_argument("--bootstrap-servers", default=servers, metavar="B", help="default: %(default)s")
+    background = parser.add_argument_group("options that start_producer sets")
     background.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
     background.add_argument("--log", metavar="FILE", help="log to a rotated file instead of standard error")
     options = parser.parse_args(argv)

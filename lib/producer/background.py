@@ -1,4 +1,4 @@
-"""Background process that runs the producer for a notebook, and its handle."""
+"""Background process that runs the producer for a notebook, and the handle that controls it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ REPORT = re.compile(r"^\d\d:\d\d:\d\d (\{.*\})$", re.MULTILINE)
 class RunningProducer:
     """A producer in the background, ended by `close()` or `with`; `options` are those that it was started with.
 
-    It belongs to the process that started it and ends with it, however that ends.
+    It belongs to the process that started it and ends when that process ends, for whatever reason.
     """
 
     def __init__(self, arguments: Sequence[str], log_file: Path, options: dict) -> None:
@@ -54,12 +54,12 @@ class RunningProducer:
         return self.process.poll() is None
 
     def progress(self) -> dict[str, float]:
-        """{sent, acked, seconds, per_second} as of the last second; empty before the first."""
+        """{sent, acked, seconds, per_second}, at most a second old; empty before the first report."""
         reports = REPORT.findall(self.log(lines=1000))
         return json.loads(reports[-1]) if reports else {}
 
     def rate(self) -> float:
-        """Messages acknowledged a second, since the start."""
+        """Messages acknowledged per second, since the start."""
         return self.progress().get("per_second", 0.0)
 
     def log(self, lines: int = 10) -> str:

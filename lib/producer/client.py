@@ -1,4 +1,4 @@
-"""Kafka client that sends messages at a steady rate, each one acknowledged by the broker."""
+"""Kafka client that sends messages at a steady rate and waits until the broker has acknowledged each."""
 
 import json
 import logging
@@ -13,12 +13,12 @@ from kafka.errors import KafkaError
 from lib.errors import ProducerError
 from lib.tweets import Message
 
-# Measured: with the defaults (a batch of 16 KiB, sent at once) half as many messages a second.
+# Measured: the defaults (batches of 16 KiB, sent at once) reach half as many messages per second.
 BATCHING = {"linger_ms": 50, "batch_size": 1024**2, "compression_type": "lz4"}
 SAFETY = {"acks": "all", "enable_idempotence": True, "reconnect_backoff_max_ms": 1000}
 FLUSH_SECONDS = 60
 REPORT_SECONDS = 1
-UNACKNOWLEDGED = 100_000  # messages, about 30 MB: kafka-python itself has no limit for what waits in memory
+UNACKNOWLEDGED = 100_000  # messages, about 30 MB: kafka-python itself does not limit what waits in memory
 
 LOG = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ class Delivery:
         self.failure = self.failure or error
 
     def full(self) -> bool:
-        """Whether as many messages as allowed wait for the broker's acknowledgement."""
+        """Whether the limit of unacknowledged messages is reached."""
         return self.sent - self.acked >= UNACKNOWLEDGED and not self.failure
 
     def summary(self) -> dict[str, float]:
-        """{sent, acked, seconds, per_second}: messages, seconds since the first, messages acknowledged a second."""
+        """{sent, acked, seconds, per_second}: messages, seconds since the start, messages acknowledged per second."""
         seconds = max(time.monotonic() - self.began, 0.001)
         rate = round(self.acked / seconds, 1)
         return {"sent": self.sent, "acked": self.acked, "seconds": round(seconds, 3), "per_second": rate}
@@ -65,8 +65,8 @@ def send(
 ) -> Delivery:
     """Send until the messages or the `duration` in seconds end, or `stop` is set; then wait for acknowledgements.
 
-    `configs` are options of KafkaProducer beside BATCHING and SAFETY. The summary is logged once a second. Raises
-    ProducerError where a message was not acknowledged.
+    `configs` are options of KafkaProducer besides BATCHING and SAFETY. The summary is logged once a second. Raises
+    ProducerError if a message was not acknowledged.
     """
     client = KafkaProducer(bootstrap_servers=bootstrap_servers, **(BATCHING | SAFETY | configs))
     delivery, done = Delivery(), threading.Event()
@@ -100,7 +100,7 @@ def paced(
     """Yield message i when it is due, i/rate seconds after the first, until `stop` is set or `duration` is over.
 
     Each due time counts from the start, not from the message before. So the rate does not drift, and messages that are
-    overdue after a stall follow at once. While `full()`, the next one waits: back-pressure. Rate 0 is without pauses.
+    overdue after a stall follow at once. While `full()`, the next one waits: back-pressure. Rate 0 has no pauses.
     """
     began = time.monotonic()
     end = began + (math.inf if duration is None else duration)

@@ -1,4 +1,4 @@
-"""Command line: the embedded twin of Kafka's own `kafka-topics` and `kafka-console-consumer`."""
+"""Command line: manages and reads topics, like Kafka's `kafka-topics` and `kafka-console-consumer`."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from lib.topics import Cluster
 
 COMMANDS = {
     "create": "create a topic, and wait until it can be written",
-    "describe": "partitions and offsets",
+    "describe": "print the partitions and their offsets",
     "read": "print the stored messages: partition, offset, key, value",
     "delete": "delete a topic with all its messages",
 }
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def print_messages(cluster: Cluster, topic: str, most: int | None) -> None:
-    """Print the topic's messages, a line each with tabs between its parts; `most` limits their number."""
+    """Print the topic's messages, at most `most`, one per line with tabs between the parts."""
     try:
         for record in islice(cluster.read(topic), most):
             key, value = ((text or b"").decode("utf-8", "replace") for text in (record.key, record.value))
@@ -48,12 +48,12 @@ def print_messages(cluster: Cluster, topic: str, most: int | None) -> None:
 def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lib.topics", description="Create, list, read and delete topics.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the topics' names")
+    commands.add_parser("list", help="print the topics' names")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument("topic", nargs="?", default=settings.topic)
+        command.add_argument("topic", nargs="?", default=settings.topic, help="default: %(default)s")
         if name == "create":
-            command.add_argument("--partitions", type=int, metavar="N", help="default: the broker's own")
+            command.add_argument("--partitions", type=int, metavar="N", help="partitions (default: the broker's)")
         if name == "read":
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args(argv)

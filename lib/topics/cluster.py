@@ -1,4 +1,4 @@
-"""A Kafka cluster: its topics, their partitions, offsets and messages, by one admin client."""
+"""Kafka cluster: its topics, their partitions, offsets and messages, through one admin client."""
 
 import socket
 import threading
@@ -22,8 +22,8 @@ from lib.errors import BrokerError, SettingError, TopicError
 from lib.wait import wait_until
 
 T = TypeVar("T")
-DELETE_SECONDS = 60  # a deleted topic disappears from the metadata a little later
-EARLIEST, LATEST = -2, -1  # Kafka's own numbers, for a request of offsets
+DELETE_SECONDS = 60  # a deleted topic stays in the metadata for a moment
+EARLIEST, LATEST = -2, -1  # Kafka's constants in a request of offsets
 
 
 class Record(NamedTuple):
@@ -39,9 +39,9 @@ class Record(NamedTuple):
 class Cluster:
     """The cluster at an address such as "localhost:9092" (several: separated by commas).
 
-    It may be used from several threads, and outlives a restart of the broker: its admin client is opened when first
-    needed, and opened again after a failure. Every method that asks the broker raises BrokerError where none answers
-    within `answer_seconds`. Raises SettingError where the address is not host:port.
+    Safe to use from several threads, and across a restart of the broker: its admin client is opened when first needed,
+    and reopened after a failure. Every method that asks the broker raises BrokerError if none answers within
+    `answer_seconds`. Raises SettingError if the address is not host:port.
     """
 
     def __init__(self, address: str, answer_seconds: float = 5) -> None:
@@ -60,21 +60,21 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Close the connection. Safe to call twice; the next question opens it again."""
+        """Close the connection. Safe to call twice; the next request reopens it."""
         with self._lock:
             client, self._client = self._client, None
             if client:
                 client.close()
 
     def ask(self, question: Callable[[KafkaAdminClient], T]) -> T:
-        """The admin client's answer to a question, such as `lambda client: client.list_topics()`.
+        """Call a function with the admin client, such as `lambda client: client.list_topics()`, and return its result.
 
-        Raises TopicError where the question names a topic that does not exist.
+        Raises TopicError if the function names a topic that does not exist.
         """
         with self._lock:
             try:
                 if self._client:
-                    with suppress(NodeNotReadyError, KafkaConnectionError):  # the broker was restarted since
+                    with suppress(NodeNotReadyError, KafkaConnectionError):  # the broker was restarted in the meantime
                         return question(self._client)
                 return question(self._open())
             except UnknownTopicOrPartitionError:
@@ -103,7 +103,7 @@ class Cluster:
         return self._client
 
     def require(self) -> None:
-        """BrokerError unless a broker answers."""
+        """Raise BrokerError unless a broker answers."""
         self.ask(lambda client: client.list_topics())
 
     def answers(self) -> bool:
@@ -111,7 +111,7 @@ class Cluster:
         if not self.port_is_open():
             return False
         try:
-            # Not describe_cluster(): it fails at Kafka 3.4, as kafka-python expects a field of Kafka 3.7.
+            # Not describe_cluster(): it fails on Kafka 3.4, because kafka-python expects a field of Kafka 3.7.
             self.ask(lambda client: client.list_topics())
             return True
         except BrokerError:
@@ -139,7 +139,7 @@ class Cluster:
         return [(host, int(port)) for host, _, port in parts]
 
     def advertised(self) -> list[str]:
-        """The addresses that the broker tells its clients to use; empty where no broker answers."""
+        """The addresses that the broker advertises to its clients; empty if no broker answers."""
         if not self.port_is_open():
             return []
         try:
@@ -154,10 +154,10 @@ class Cluster:
     def create(self, topic: str, partitions: int | None = None, configs: dict[str, str] | None = None) -> bool:
         """Create a topic and wait until it can be written; True if it was created, False if it existed already.
 
-        Without `partitions` a new topic has the broker's default number of them, and an existing one is taken as it is.
-        Raises TopicError where it exists with another number of partitions, or its name is not allowed.
+        Without `partitions` a new topic gets the broker's default, and an existing topic may have any number of them.
+        Raises TopicError if it exists with another number of partitions, or its name is not allowed.
         """
-        # -1: the broker's own default.
+        # -1: the broker's default.
         new = {topic: {"num_partitions": partitions or -1, "replication_factor": 1, "configs": configs or {}}}
 
         def create(client: KafkaAdminClient) -> bool:
@@ -183,7 +183,7 @@ class Cluster:
         return False
 
     def delete(self, topic: str) -> bool:
-        """Delete a topic with all its messages and wait until it is gone; False where it did not exist."""
+        """Delete a topic with all its messages and wait until it is gone; False if it did not exist."""
 
         def delete(client: KafkaAdminClient) -> bool:
             try:
@@ -198,13 +198,13 @@ class Cluster:
         return existed
 
     def topic_id(self, topic: str) -> str:
-        """The topic's unique id: another one after it was deleted and recreated. TopicError where it does not exist."""
+        """The topic's unique id, which changes when it is deleted and recreated. TopicError if it does not exist."""
         return str(self._describe(topic).get("topic_id", ""))
 
     def offsets(self, topic: str, at: str = "latest") -> dict[int, int]:
         """{partition: offset} of the "earliest" message stored, or "latest": where the next message will go.
 
-        Raises TopicError where the topic does not exist.
+        Raises TopicError if the topic does not exist.
         """
         count = len(self._describe(topic)["partitions"])
         when = {TopicPartition(topic, number): {"earliest": EARLIEST, "latest": LATEST}[at] for number in range(count)}
@@ -241,14 +241,14 @@ class Cluster:
                     for m in messages:
                         if m.offset < end[place.partition]:
                             yield Record(m.partition, m.offset, m.timestamp, m.key, m.value)
-                    heard = time.monotonic()  # after the reader, which may have taken a while
+                    heard = time.monotonic()  # after the `yield`, during which the caller may have taken a while
                 # By position, not by the last message: the end may be a transaction's marker, which is never delivered.
                 for place in [place for place, last in todo.items() if consumer.position(place) >= last]:
                     consumer.pause(place)
                     del todo[place]
                 if todo and time.monotonic() - heard > self.answer_seconds:
                     raise BrokerError(
-                        f"{topic} stopped answering while it was read",
+                        f"the broker stopped sending messages of {topic} while it was read",
                         "check that the broker is up: python -m lib.infra status",
                         topic=topic,
                     )
@@ -266,6 +266,6 @@ def advertised_addresses(client: KafkaAdminClient) -> list[str]:
     """host:port of each broker, from the metadata that the client got when it connected.
 
     Uses a private attribute of kafka-python (tried with 3.0.12). describe_cluster() does not replace it: it
-    asks again, at an address that may be the wrong one, and fails at Kafka 3.4.
+    sends a new request, to an address that may be the wrong one, and fails on Kafka 3.4.
     """
     return [f"{broker.host}:{broker.port}" for broker in client._manager.cluster.brokers()]

@@ -1,4 +1,4 @@
-"""Command line: print synthetic tweets, one a line."""
+"""Command line: prints synthetic tweets as JSON, one per line."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from lib.tweets import FIXED_START, add_options, stream
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.tweets", description="Print synthetic tweets, one a line.")
+    parser = argparse.ArgumentParser(prog="python -m lib.tweets", description="Print synthetic tweets, one per line.")
     add_options(parser, start=FIXED_START, count=1000)
     try:
         for message in stream(**vars(parser.parse_args(argv))):

@@ -1,12 +1,12 @@
-"""Options of the tweet generator: their ranges, and how they are given on a command line."""
+"""Options of the tweet generator: their valid ranges, and their command-line arguments."""
 
 import argparse
 from datetime import UTC, datetime
 
 from lib.errors import SettingError
 
-BLOCK = 1000  # messages; without a count, the fractions hold for every so many
-MOST = 100_000_000  # messages: the kind of each is planned beforehand, in a byte of memory
+BLOCK = 1000  # messages; without a count, the fractions hold within each block
+MOST = 100_000_000  # messages: the kind of each is planned in advance, in one byte of memory
 
 
 def require(valid: bool, option: str, value: object, remedy: str) -> None:
@@ -22,7 +22,7 @@ def check(
     fractions = {"late": late, "duplicates": duplicates, "malformed": malformed}
     require(count is None or 0 <= count <= MOST, "count", count, f"give 0 to {MOST}, or omit it for an endless stream")
     require(seed >= 0, "seed", seed, "give 0 or more")
-    rates = "give messages a second, from 0.001 to a million, such as --rate 50; 0 is as fast as possible"
+    rates = "give messages per second, from 0.001 to a million, such as --rate 50; 0 is as fast as possible"
     require(rate == 0 or 0.001 <= rate <= 1e6, "rate", rate, rates)
     for name, fraction in fractions.items():
         require(0 <= fraction <= 1, name, fraction, f"give a fraction from 0 to 1, such as --{name} 0.01")
@@ -34,7 +34,7 @@ def check(
     if flawed > max(size - (duplicates > 0), 0):  # a duplicate needs one tweet to repeat
         raise SettingError(
             f"--late, --duplicates and --malformed need {flawed} of {size} messages",
-            "let their sum be below 1",
+            "choose fractions whose sum is below 1",
             option="late + duplicates + malformed",
             value=flawed,
         )
@@ -46,17 +46,17 @@ def add_options(parser: argparse.ArgumentParser, start: datetime | None, count: 
     def add(name: str, kind, default, letter: str, text: str) -> None:
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=letter, help=text)
 
-    add("count", int, count, "N", "number of messages (default: %(default)s)")
+    add("count", int, count, "N", f"number of messages (default: {count or 'endless'})")
     add("seed", int, 0, "K", "another seed gives other tweets (default: 0)")
-    add("start", parse_time, start, "TIME", "event time of the first, ISO 8601 (default: %(default)s)")
-    add("rate", float, 50, "R", "messages a second; 0: as fast as possible (default: 50)")
-    add("late", float, 0, "F", "exactly round(F*N) messages are dated 10 minutes back")
+    add("start", parse_time, start, "TIME", f"event time of the first message, ISO 8601 (default: {start or 'now'})")
+    add("rate", float, 50, "R", "messages per second; 0: as fast as possible (default: 50)")
+    add("late", float, 0, "F", "exactly round(F*N) messages have an event time 10 minutes earlier")
     add("duplicates", float, 0, "F", "exactly round(F*N) messages repeat an earlier tweet")
     add("malformed", float, 0, "F", "exactly round(F*N) messages are not valid tweets")
 
 
 def parse_time(text: str) -> datetime:
-    """A time in ISO 8601; UTC where it has no time zone."""
+    """A time in ISO 8601; UTC if it has no time zone."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -1,9 +1,9 @@
 """Generator of synthetic tweets: Kafka messages from a seed, a start and a rate.
 
-What makes them look real: hashtags of very unequal popularity (Zipf's law: the k-th has 1/k of the first's share),
-bursts that raise one hashtag for half a minute so that trends change on screen, a few users who tweet a lot, several
-languages, accents and emoji. Each tweet is up to 3 s old when it is sent, so event times arrive out of order. On
-request a known number of messages is late, duplicated or malformed.
+The popularity of hashtags is skewed (Zipf's law: the k-th has 1/k of the first's share), a burst raises one hashtag for
+half a minute so that trends change on screen, and a few users tweet a lot. Texts have several languages, accents and
+emoji. Each tweet is up to 3 s old when it is sent, so event times arrive out of order. On request a known number of
+messages is late, duplicated or malformed.
 """
 
 import itertools
@@ -23,7 +23,7 @@ FIXED_START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JITTER_MS = 3000  # a tweet is up to this old when it is sent
 LATE_MS = 10 * 60 * 1000  # a late tweet is older by this
 BURST_SECONDS, BURST_EVERY, BURST_WEIGHT = 30.0, 6.0, 1.2  # a burst's peak weighs as much as the top hashtag
-RESEND_WITHIN = 100  # a duplicate repeats one of the last so many tweets, as a client's retry does
+RESEND_WITHIN = 100  # a duplicate repeats one of the last 100 tweets, as a client's retry does
 
 PLAIN, LATE, DUPLICATE, MALFORMED = range(4)  # kinds of messages
 TAG_SHARES = 1 / np.arange(1, len(HASHTAGS) + 1)
@@ -46,11 +46,11 @@ def stream(
     duplicates: float = 0,
     malformed: float = 0,
 ) -> Iterator[Message]:
-    """`count` messages (None: endless), message i made at start + i/rate seconds; at rate 0, i milliseconds.
+    """`count` messages (None: endless); message i is due at start + i/rate seconds, at rate 0 after i milliseconds.
 
-    `late`, `duplicates` and `malformed` are fractions F of the count, met exactly: round(F * count) messages are dated
-    10 minutes back, repeat an earlier tweet byte for byte, or are not valid tweets; which ones depends on the count.
-    Without a count they hold for every 1000 messages. Raises SettingError for options out of range.
+    `late`, `duplicates` and `malformed` are fractions F of the count, met exactly: round(F * count) messages have an
+    event time 10 minutes earlier, repeat an earlier tweet byte for byte, or are not valid tweets. Which ones depends on
+    the count. Without a count the fractions hold for every 1000 messages. Raises SettingError for options out of range.
     """
     check(count, seed, start, rate, late, duplicates, malformed)
     kinds = plan(BLOCK if count is None else count, seed, late, duplicates, malformed)
@@ -58,7 +58,7 @@ def stream(
 
 
 def messages(seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> Iterator[Message]:
-    """Endless messages of the kinds of `kinds`, shape (n,), which repeat after n."""
+    """Endless messages; message i is of the kind kinds[i % n]. `kinds` has the shape (n,)."""
     recent: list[Message] = []
     # Always a whole block, so that the tweets do not depend on the count.
     for first in itertools.count(0, BLOCK):
@@ -74,7 +74,7 @@ def messages(seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> Iterat
 
 
 def plan(count: int, seed: int, late: float, duplicates: float, malformed: float) -> np.ndarray:
-    """The kind of each message, shape (count,): exact numbers in random places, a tweet before its duplicates."""
+    """The kind of each message, shape (count,): exact numbers at random places, a tweet before its duplicates."""
     kinds = np.full(count, PLAIN, dtype=np.uint8)
     ends = np.cumsum([round(fraction * count) for fraction in (late, duplicates, malformed)])
     for kind, begin, end in zip((LATE, DUPLICATE, MALFORMED), (0, *ends), ends, strict=False):
@@ -88,7 +88,7 @@ def plan(count: int, seed: int, late: float, duplicates: float, malformed: float
 
 
 def tweets(first: int, size: int, seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> Iterator[Message]:
-    """The messages number `first` to first + size - 1, each of its kind; a duplicate is replaced by the caller."""
+    """Messages `first` to first + size - 1, each of its kind; the caller replaces the duplicates."""
     rng = np.random.default_rng([seed, 2, first])
     numbers = np.arange(first, first + size)
     due_ms = numbers if rate == 0 else np.floor(numbers * 1000 / rate).astype(np.int64)
@@ -137,19 +137,19 @@ def popularity(seconds: np.ndarray, seed: int) -> np.ndarray:
     lasting = range(math.ceil(BURST_SECONDS / BURST_EVERY) + 1)
     for slot in sorted({int(slot) - back for slot in np.unique(seconds // BURST_EVERY) for back in lasting}):
         age = (seconds - slot * BURST_EVERY) / BURST_SECONDS
-        height = np.where((age >= 0) & (age <= 1), 1 - np.abs(2 * age - 1), 0)  # up and down again: a triangle
+        height = np.where((age >= 0) & (age <= 1), 1 - np.abs(2 * age - 1), 0)  # rises and falls in a straight line
         weights[:, burst(seed, slot)] += BURST_WEIGHT * height
     return weights
 
 
 @lru_cache(maxsize=1024)
 def burst(seed: int, slot: int) -> int:
-    """Which hashtag bursts from slot * BURST_EVERY seconds on; any but the most popular ones."""
+    """The hashtag whose burst starts at slot * BURST_EVERY seconds; never one of the five most popular."""
     return int(np.random.default_rng([seed, 3, slot + 1000]).integers(5, len(HASHTAGS)))
 
 
 def malform(tweet: dict, draw: int) -> bytes:
-    """A message that is not a valid tweet, in one of the usual ways; always one line."""
+    """A message that is not a valid tweet, for one of the usual reasons; always one line."""
     ways = (
         to_json(tweet)[:-20],  # cut off
         to_json({k: v for k, v in tweet.items() if k != "created_at"}),  # a field is missing

@@ -1,4 +1,4 @@
-"""Vocabulary of the synthetic tweets: hashtags, phrases, emoji and users. The order is the popularity."""
+"""Vocabulary of the synthetic tweets: hashtags and users, the most popular first, phrases and emoji."""
 
 HASHTAGS = (
     ("DataScience", "en"), ("Madrid", "es"), ("Python", "en"), ("fútbol", "es"), ("AI", "en"),
