@@ -1,8 +1,8 @@
-# Every target sets up what it needs: nothing has to be installed first but Python and Java.
+# Every target installs what it needs. Only Python, Java and make have to be there first.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# An active conda environment `arqesp` is used as it is; otherwise .venv is made here.
+# An active conda environment `arqesp` is used; otherwise .venv is created.
 ifeq ($(CONDA_DEFAULT_ENV),arqesp)
 ENV := $(CONDA_PREFIX)
 else
@@ -19,7 +19,7 @@ $(BIN)/python:
 	@echo "==> making the Python environment $(ENV)"
 	@$(PYTHON) -m venv $(ENV)
 
-# pip refuses an editable install beside hashes, hence two calls.
+# pip refuses an editable install together with hashes, hence two calls.
 $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "==> installing the locked packages into $(ENV) (about 430 MB to download the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
@@ -31,37 +31,37 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP)  ## make the environment and fetch the jars, and no more
+install: $(STAMP)  ## create the environment and download the jars, nothing else
 	@$(BIN)/python -m lib.infra.jars
 
-run: $(STAMP)  ## the whole pipeline once: broker, producer, Spark, trending topics, and the proof of the count
+run: $(STAMP)  ## run the whole pipeline once and verify its counts: broker, producer, Spark, trending topics
 	@$(BIN)/python -m lib.course.main_job
 
-test: $(STAMP)  ## every test
+test: $(STAMP)  ## run all tests
 	@$(BIN)/python -m ruff check --quiet .
 	@$(BIN)/python -m ruff format --check --quiet .
 	@$(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 300 tests notebooks
 
-notebooks: $(STAMP)  ## execute the series headless; pages in build/notebooks (UPDATE=1: refresh the committed outputs)
+notebooks: $(STAMP)  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
 	@$(BIN)/python -m lib.course.series $(if $(UPDATE),--update)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks
 
-up: $(STAMP)  ## start the broker (or attach to the one that answers)
+up: $(STAMP)  ## start the broker, or attach to one that already answers
 	@$(BIN)/python -m lib.infra up
 
-down: $(STAMP)  ## stop the broker that `make up` started; its data stays
+down: $(STAMP)  ## stop the broker that `make up` started, and keep its data
 	@$(BIN)/python -m lib.infra down
 
-doctor: $(STAMP)  ## what this machine has and lacks for the course, with a remedy each
+doctor: $(STAMP)  ## check whether this machine has what the course needs, with a remedy for each failure
 	@$(BIN)/python -m lib.doctor
 
-clean:  ## stop the broker and remove build/, all that the course has made
+clean:  ## stop the broker and remove build/, which holds everything that the course writes
 	@if [ -e build/broker/state.json ]; then $(BIN)/python -m lib.infra down; fi
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
 
-lock: $(BIN)/python  ## renew requirements.lock, environment.yml and the jar locks from the pins
+lock: $(BIN)/python  ## renew requirements.lock, environment.yml and the jar locks from the versions in pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	   pyproject.toml --output-file requirements.lock
