@@ -4,18 +4,23 @@ In every mode (embedded, docker, external) `up` attaches to a broker that alread
 `up` started.
 """
 
+from __future__ import annotations
+
 import signal
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.errors import BrokerError, DockerError
-from lib.infra.modes import MODES, Mode
 from lib.infra.state import State
 from lib.settings import Settings
 from lib.topics import Cluster
+
+if TYPE_CHECKING:
+    from lib.infra.modes import Mode
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def up(settings: Settings) -> Broker:
     """
     began, address, state = time.monotonic(), settings.bootstrap_servers, State(settings)
     with Cluster(address, settings.answer_seconds) as cluster:
-        mode = MODES[settings.mode](settings, cluster)
+        mode = mode_of(settings, cluster)
         if not cluster.answers():
             mode.prepare()
         with state.lock():
@@ -79,7 +84,7 @@ def down(settings: Settings, volumes: bool = False) -> str:
             state.forget()
             return done + removed
         state.forget()
-        mode, done = MODES[settings.mode](settings, cluster), "no broker managed by this project was running"
+        mode, done = mode_of(settings, cluster), "no broker managed by this project was running"
         if cluster.answers():
             done += f"; the one that answers at {settings.bootstrap_servers} was not started by `up` and keeps running"
             if mode.by_hand:  # it may be the same stack, and its data in use
@@ -93,7 +98,7 @@ def down(settings: Settings, volumes: bool = False) -> str:
 def status(settings: Settings) -> tuple[bool, str]:
     """Whether a broker answers, and a sentence about it; in mode docker also about the containers."""
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
-        details = MODES[settings.mode](settings, cluster).details
+        details = mode_of(settings, cluster).details
         if cluster.answers():
             topics = ", ".join(cluster.names()) or "none"
             return True, f"{attached(settings, cluster)}; topics: {topics}{details}"
@@ -117,8 +122,16 @@ def managed(settings: Settings, cluster: Cluster) -> Mode | None:
     own = replace(settings, bootstrap_servers=known.bootstrap_servers, mode="embedded")
     if known.compose_file:
         own = replace(own, compose_file=Path(known.compose_file), mode="docker")
-    mode = MODES[own.mode](own, cluster, known.pid)
+    mode = mode_of(own, cluster, known.pid)
     return mode if mode.runs() else None
+
+
+def mode_of(settings: Settings, cluster: Cluster, pid: int | None = None) -> Mode:
+    """The object that starts and stops a broker in `settings.mode`."""
+    # Imported here: `python -m lib.infra.java` and `.jars` warn if importing this package has imported them already.
+    from lib.infra.modes import MODES
+
+    return MODES[settings.mode](settings, cluster, pid)
 
 
 def exit_on_signals() -> None:
