@@ -5,21 +5,26 @@ from dataclasses import dataclass, fields
 
 from lib.errors import SettingError
 
+AHEAD_SECONDS = 10  # a tweet dated further ahead of Kafka's clock is malformed: it would make later ones late
 UNITS_MS = {"millisecond": 1, "second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS_MS)})s?")
 
 
-def milliseconds(name: str, text: str, least: int = 1) -> int:
+def milliseconds(name: str, text: str, least: int = 1, unit: int = 1) -> int:
     """The length of a duration such as "30 seconds" or "1 minute 30 seconds", in milliseconds.
 
-    Raises SettingError, which names the option `name`, where `text` is not a duration or is below `least`.
+    Raises SettingError, which names the option `name`, where `text` is not a duration, is below `least`, or is not a
+    multiple of `unit`, both in milliseconds.
     """
     parts = DURATION.findall(text)
-    length = sum(int(number) * UNITS_MS[unit] for number, unit in parts)
-    if not parts or DURATION.sub("", text).strip() or length < least:
+    length = sum(int(number) * UNITS_MS[word] for number, word in parts)
+    if not parts or DURATION.sub("", text).strip() or length < least or length % unit:
+        example = "one in whole seconds, " if unit == 1000 else "one "
         raise SettingError(
-            f"{name} {text!r} is not a duration", "use one such as '30 seconds' or '1 minute'", option=name, value=text
-        )
+            f"{name} {text!r} is not a duration that can be used here",
+            f"use {example}such as '30 seconds' or '1 minute'",
+            option=name, value=text,
+        )  # fmt: skip
     return length
 
 
@@ -28,7 +33,8 @@ class TrendQuery:
     """Which windows are counted, and how late a tweet may be: three durations in Spark's words ("30 seconds").
 
     Windows of the length `window` start every `slide`, aligned to 1970; the watermark follows the newest event time
-    at the distance `watermark`. Raises SettingError for a value that is not a duration, or a slide above the window.
+    at the distance `watermark`. Raises SettingError for a value that is not a duration, a window or a slide that is not
+    in whole seconds, a slide above the window, or a watermark that one tweet from the future could outrun.
     """
 
     window: str
@@ -40,18 +46,23 @@ class TrendQuery:
             raise SettingError(
                 f"slide {self.slide!r} is above window {self.window!r}",
                 "use a slide that is not longer than the window",
-                option="slide",
-                value=self.slide,
-            )
-        milliseconds("watermark", self.watermark, least=0)
+                option="slide", value=self.slide,
+            )  # fmt: skip
+        if self.watermark_ms <= AHEAD_SECONDS * 1000:
+            raise SettingError(
+                f"watermark {self.watermark!r} is too short: a tweet may be dated {AHEAD_SECONDS} s ahead, and would "
+                "make those of all others late",
+                f"use one above {AHEAD_SECONDS} seconds",
+                option="watermark", value=self.watermark,
+            )  # fmt: skip
 
     @property
     def window_ms(self) -> int:
-        return milliseconds("window", self.window)
+        return milliseconds("window", self.window, unit=1000)
 
     @property
     def slide_ms(self) -> int:
-        return milliseconds("slide", self.slide)
+        return milliseconds("slide", self.slide, unit=1000)
 
     @property
     def watermark_ms(self) -> int:

@@ -1,13 +1,15 @@
 """Independent recount in plain Python: the oracle that Spark's answer is compared with.
 
-It shares the written rules with `lib.trends`, and no code. From the stream it takes only where each micro-batch ended
-and its watermark, because which tweet is late depends on nothing else.
+It shares the written rules with `lib.trends`, and no code and no figure. From the stream it takes only where each
+micro-batch ended: it computes the watermarks by itself, and `compare` holds them against Spark's.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import unicodedata
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
@@ -22,16 +24,16 @@ if TYPE_CHECKING:
     from lib.tweets import Message
 
 TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
-HASHTAG = re.compile(r"#(\w+)")
-AHEAD_MS = 5 * 60 * 1000
+JOINED = {"L", "M", "N"}  # letters, combining marks and digits, by the first letter of their Unicode category
+AHEAD_MS = 10_000
 VERDICTS = ("counted", "duplicates", "late", "malformed")
 
 
 class Batch(Protocol):
-    """A committed micro-batch: {partition: offset} where it ended, and the watermark that it began with (ms)."""
+    """A committed micro-batch: {partition: offset} where it ended, and the watermark that it ran with (ms)."""
 
     ends: dict[int, int]
-    watermark: int
+    watermark: int  # only to be compared
 
 
 @dataclass
@@ -39,11 +41,12 @@ class Recount:
     """The recount's answer.
 
     `verdicts`: {(partition, offset): "counted", "duplicates", "late" or "malformed"};
-    `windows`: {(start in ms, hashtag): tweets}.
+    `windows`: {(start in ms, hashtag): tweets}; `watermarks`: of each batch, in ms, computed and as Spark had it.
     """
 
     verdicts: dict[tuple[int, int], str] = field(default_factory=dict)
     windows: Counter = field(default_factory=Counter)
+    watermarks: list[tuple[int, int]] = field(default_factory=list)
 
     def totals(self, of: Iterable[Record] | None = None) -> dict[str, int]:
         """{received, counted, duplicates, late, malformed}, in messages; `of` limits them to some of the records."""
@@ -55,27 +58,34 @@ class Recount:
 def recount(
     records: Iterable[Record], batches: list[Batch], window_ms: int, slide_ms: int, watermark_ms: int
 ) -> Recount:
-    """Judge every record and count every window. `records` in offset order within a partition."""
+    """Judge every record and count every window; durations in ms. `records` in offset order within a partition."""
     result = Recount()
-    remembered: dict[str, int] = {}  # id: until when (event time, ms) it is remembered
-    for number, (batch, taken) in enumerate(zip(batches, by_batch(records, batches), strict=True)):
-        too_old = batches[number - 1].watermark if number else 0
+    remembered: dict[tuple, int] = {}  # tweet: until when (event time, ms) it is remembered
+    watermark = newest = 0
+    for batch, taken in zip(batches, by_batch(records, batches), strict=True):
+        too_old, watermark = (
+            watermark,
+            max(watermark, newest - watermark_ms),
+        )  # late: by the watermark of the batch before
+        result.watermarks.append((watermark, batch.watermark))
         for record in taken:
             tweet = parse(record)
             if tweet is None:
                 verdict = "malformed"
             elif tweet.created_ms <= too_old:
                 verdict = "late"
-            elif tweet.id in remembered:
+            elif tweet in remembered:
                 verdict = "duplicates"
             else:
                 verdict = "counted"
-                remembered[tweet.id] = tweet.created_ms + watermark_ms
+                remembered[tweet] = tweet.created_ms + watermark_ms
                 for hashtag in hashtags(tweet.text):
                     for start in window_starts(tweet.created_ms, window_ms, slide_ms):
                         result.windows[start, hashtag] += 1
+            if tweet:
+                newest = max(newest, tweet.created_ms)
             result.verdicts[record.partition, record.offset] = verdict
-        remembered = {key: until for key, until in remembered.items() if until > batch.watermark}
+        remembered = {tweet: until for tweet, until in remembered.items() if until > watermark}
     return result
 
 
@@ -128,8 +138,12 @@ STRICT_JSON = json.JSONDecoder(parse_constant=refuse, parse_int=number, parse_fl
 
 
 def hashtags(text: str) -> set[str]:
-    """The different hashtags of a text, in lower case, without #."""
-    return {found.lower() for found in HASHTAG.findall(text)}
+    """The different hashtags of a text, in lower case, without #: what follows a #, as far as it is a word."""
+    found = set()
+    for part in text.split("#")[1:]:
+        word = "".join(itertools.takewhile(lambda c: c == "_" or unicodedata.category(c)[0] in JOINED, part))
+        found.add(word.lower())
+    return found - {""}
 
 
 def window_starts(time_ms: int, window_ms: int, slide_ms: int) -> range:
@@ -158,8 +172,13 @@ def sent_by(messages: Iterable[Message], records: Iterable[Record]) -> list[Reco
 
 
 def compare(answer: Recount, totals: dict[str, int], windows: dict[tuple[int, str], int]) -> None:
-    """CountError, with the first difference, unless the consumer's totals and windows equal the recount's."""
+    """CountError, with the first difference, unless the consumer's watermarks, totals and windows are right."""
     remedy = "one of the two is wrong: please report it"
+    for number, (own, of_spark) in enumerate(answer.watermarks):
+        if own != of_spark:
+            raise CountError(
+                f"batch {number} ran with the watermark {of_spark}, and {own} is right (ms)", remedy, batch=number
+            )
     expected = answer.totals()
     if totals != expected:
         raise CountError(f"the consumer counted {totals}, the recount {expected}", remedy, totals=totals)

@@ -8,10 +8,12 @@ import re
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pyspark
 from py4j.java_gateway import JavaGateway
+from py4j.protocol import Py4JNetworkError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
@@ -22,7 +24,9 @@ from lib.infra.jars import jars
 from lib.infra.java import LOG_CONFIGURATION, java_home
 from lib.settings import Settings
 
+ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 LOG_KEY = "spark.arqesp.log"
+CONNECTION_LOST = (Py4JNetworkError, OSError)  # what a call raises when Spark's Java process has ended
 
 
 def spark_session(settings: Settings, name: str = "trending topics", for_hours: bool = False) -> SparkSession:
@@ -33,6 +37,8 @@ def spark_session(settings: Settings, name: str = "trending topics", for_hours: 
     Raises JavaError, JarError, SettingError for an invalid master or a build folder that cannot be written, and
     QueryError where Spark does not start.
     """
+    if died():
+        forget()
     if running := SparkSession.getActiveSession():
         return running
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM already, with its own options
@@ -55,6 +61,30 @@ def spark_session(settings: Settings, name: str = "trending topics", for_hours: 
 def log_of(spark: SparkSession) -> str:
     """The path of the session's log, for a message; under spark-submit it is not known."""
     return spark.conf.get(LOG_KEY, "the log of Spark's driver")
+
+
+def died() -> bool:
+    """Whether the Java process that this process has started for Spark has ended."""
+    gateway = running_gateway()
+    process = getattr(gateway, "proc", None)  # none under spark-submit, where the Java process is our parent
+    return process is not None and process.poll() is not None
+
+
+def forget() -> None:
+    """Let go of a session whose Java process has ended, so that a new one can be started in this process.
+
+    Uses private attributes of pyspark (tried with 4.2.0): its own stop() asks the process that is gone.
+    """
+    with suppress(*CONNECTION_LOST):
+        running_gateway().shutdown()
+    with SparkContext._lock:
+        SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
+
+
+def stop(spark: SparkSession) -> None:
+    """Stop a session, also one whose Java process has ended."""
+    forget() if died() else spark.stop()
 
 
 def set_environment(settings: Settings) -> None:
@@ -97,8 +127,10 @@ def sql_options(settings: Settings) -> dict[str, str]:
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # In update mode a batch without data emits nothing, and would take as long as one with data.
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        # The recount reads batch limits and watermarks from the checkpoint's offset log: keep hours of it.
-        "spark.sql.streaming.minBatchesToRetain": "10000",
+        # State on disk, of which a batch saves only what it has changed: a backlog of any size fits into the heap.
+        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
         "spark.sql.streaming.stopTimeout": "30s",
     }
 

@@ -6,13 +6,18 @@ The same functions serve a stream and a batch. `trending` is the whole chain; th
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lib.query import TrendQuery
+from lib.query import AHEAD_SECONDS, TrendQuery
 
+TWEET = ["id", "text", "created_at"]  # the same in all three: the same tweet
 # A VARIANT keeps the JSON type, so that a number is not accepted as a text.
 SCHEMA = "id VARIANT, user STRING, text VARIANT, created_at STRING"
 JSON_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
-AHEAD = "5 minutes"  # a tweet dated further ahead of Kafka's clock would make every later one late
-HASHTAG = r"#([\p{L}\p{N}_]+)"  # Java's \w matches ASCII letters only
+HASHTAG = r"#([\p{L}\p{M}\p{N}_]+)"  # Java's \w matches ASCII letters only
+SAFE = r'[^"\\\x00-\x1f]*'  # the inside of a JSON string without escapes
+USUAL_FORM = (
+    rf'^\{{"id":"{SAFE}","user":"{SAFE}","text":"{SAFE}","lang":"{SAFE}",'
+    r'"created_at":"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","retweets":\d{1,9}\}$'
+)
 
 
 def trending(messages: DataFrame, query: TrendQuery) -> DataFrame:
@@ -35,7 +40,7 @@ def parse(messages: DataFrame) -> DataFrame:
     created_at TIMESTAMP, partition INT, offset LONG, timestamp TIMESTAMP, value BINARY, reason STRING).
 
     `reason` says why a message is malformed, and is null for a tweet: a JSON object in UTF-8 whose `id` and `text` are
-    strings, which has a `user`, and whose `created_at` has the form 2026-01-01T12:00:00.000Z and is at most 5 minutes
+    strings, which has a `user`, and whose `created_at` has the form 2026-01-01T12:00:00.000Z and is at most 10 seconds
     ahead of Kafka's timestamp. from_json ignores what follows the object.
     """
     json = F.from_json(F.col("value").cast("string"), SCHEMA, JSON_OPTIONS)
@@ -73,17 +78,20 @@ def reason() -> Column:
         .when(F.col("user").isNull(), "user is missing")
         .when(F.col("text").isNull(), "text is missing or not a string")
         .when(F.col("created_at").isNull(), "created_at is missing or not a time like 2026-01-01T12:00:00.000Z")
-        .when(
-            F.col("created_at") > F.col("timestamp") + F.expr(f"INTERVAL {AHEAD}"), f"created_at is over {AHEAD} ahead"
-        )
+        .when(F.col("created_at") > latest(), f"from the future: over {AHEAD_SECONDS} s ahead")
     )
+
+
+def latest() -> Column:
+    """The latest event time that a message may have: a little after Kafka's timestamp."""
+    return F.col("timestamp") + F.expr(f"INTERVAL {AHEAD_SECONDS} SECONDS")
 
 
 def keep_tweets(parsed: DataFrame) -> DataFrame:
     """The tweets among parsed messages.
 
-    A stream's progress reports as `arrived` how many messages were received, how many were malformed, the newest event
-    time (ms), and the newest Kafka timestamp (ms).
+    A stream's progress reports as `arrived` how many messages were received, how many were malformed, and the newest
+    event time (ms).
     """
     is_tweet = F.col("reason").isNull()
     observed = parsed.observe(
@@ -91,25 +99,38 @@ def keep_tweets(parsed: DataFrame) -> DataFrame:
         F.count(F.lit(1)).alias("received"),
         F.count_if(~is_tweet).alias("malformed"),
         F.max(F.when(is_tweet, F.unix_millis("created_at"))).alias("newest_ms"),
-        F.max(F.unix_millis("timestamp")).alias("sent_ms"),
     )
     return observed.where(is_tweet)
 
 
-def keep_malformed(parsed: DataFrame) -> DataFrame:
-    """The malformed messages: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING, value BINARY)."""
+def dead_letters(messages: DataFrame) -> DataFrame:
+    """Kafka messages to the malformed ones among them: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING,
+    value BINARY). Parses only those that a cheap pattern does not recognise as tweets."""
+    parsed = messages.where(~looks_valid()).transform(parse)
     return parsed.where(F.col("reason").isNotNull()).select("partition", "offset", "timestamp", "reason", "value")
 
 
-def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
-    """Each tweet once, by its id; a stream also drops late tweets here, and reports as `kept` how many are left.
+def looks_valid() -> Column:
+    """Whether a message is a tweet in the form in which most are sent. True only for what `parse` finds valid; False
+    decides nothing."""
+    text = F.col("value").cast("string")
+    created = F.substring(F.substring_index(text, '"created_at":"', -1), 1, 24)
+    time = F.try_to_timestamp(created)
+    valid = text.rlike(USUAL_FORM) & F.is_valid_utf8(text) & time.isNotNull() & (time <= latest())
+    return F.coalesce(valid, F.lit(False))
 
-    An id is remembered until its event time + `watermark` is passed by the watermark.
+
+def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
+    """Each tweet once; a stream also drops late tweets here, and reports as `kept` how many are left.
+
+    A duplicate is the same tweet again: its id, text and time. An id alone would leave open which of two different
+    tweets stays, and let a stranger who guesses ids silence others. A tweet is remembered until its event time +
+    `watermark` is passed by the watermark.
     """
     if tweets.isStreaming:
-        once = tweets.withWatermark("created_at", watermark).dropDuplicatesWithinWatermark(["id"])
-    else:  # a batch sees all tweets at once: none is late, and no id has to be forgotten
-        once = tweets.dropDuplicates(["id"])
+        once = tweets.withWatermark("created_at", watermark).dropDuplicatesWithinWatermark(TWEET)
+    else:  # a batch sees all tweets at once: none is late, and none has to be forgotten
+        once = tweets.dropDuplicates(TWEET)
     return once.observe("kept", F.count(F.lit(1)).alias("counted"))
 
 
@@ -128,8 +149,3 @@ def count_windows(hashtags: DataFrame, window: str, slide: str) -> DataFrame:
         "hashtag",
         F.col("count").alias("tweets"),
     )
-
-
-def largest_on_record(written: DataFrame) -> DataFrame:
-    """The last count of each window: batches, replayed ones too, write it more than once, and it never decreases."""
-    return written.groupBy("window_start", "window_end", "hashtag").agg(F.max("tweets").alias("tweets"))

@@ -17,6 +17,7 @@ from lib.errors import run
 from lib.settings import Settings
 
 PATIENCE_MS = 2_500  # at each step: without a broker all of them together end within 10 s
+CLOCK = {"message.timestamp.type": "LogAppendTime"}
 TIMEOUTS = {"bootstrap_timeout_ms": PATIENCE_MS, "request_timeout_ms": PATIENCE_MS}
 
 
@@ -24,7 +25,8 @@ def create_topic(settings: Settings) -> None:
     """Create the topic if it does not exist; KafkaError where no broker answers."""
     with KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **TIMEOUTS) as admin:
         if settings.topic not in admin.list_topics():
-            new = {settings.topic: {"num_partitions": settings.partitions, "replication_factor": 1}}
+            # Timestamps by the broker's clock, as lib.topics creates topics.
+            new = {settings.topic: {"num_partitions": settings.partitions, "replication_factor": 1, "configs": CLOCK}}
             with suppress(TopicAlreadyExistsError):  # another program may create it at the same time
                 admin.create_topics(new, timeout_ms=PATIENCE_MS)
 

@@ -1,10 +1,7 @@
-"""Structured Streaming application: windowed hashtag counts from a Kafka topic into Parquet, and their progress.
-
-How a count stays right: the counting query runs in update mode and overwrites `trends/batch=N`, so a batch that is
-replayed after a crash replaces itself; and since a window's count never decreases, the largest one is the answer.
-"""
+"""Structured Streaming application: windowed hashtag counts from a Kafka topic into a database, and their progress."""
 
 import json
+import sys
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,21 +11,33 @@ from lib.errors import QueryError, SettingError
 from lib.query import TrendQuery
 from lib.topics import Cluster
 
+BATCH_MESSAGES = 200_000
+SENDERS_CLOCK = (
+    "note: the timestamps of {topic} are the senders' clocks: a sender whose clock is fast can make the tweets of all "
+    "others late. To take the broker's clock: python -m lib.topics alter {topic} message.timestamp.type=LogAppendTime"
+)
 # The consumers that this process started, by checkpoint: running a notebook cell again must find its consumer.
 STARTED: dict[Path, Consumer] = {}
 
 
-def read_topic(spark: SparkSession, cluster: Cluster, topic: str, starting: str | dict[int, int]) -> DataFrame:
+def read_topic(
+    spark: SparkSession, cluster: Cluster, topic: str, starting: str | dict[int, int], at_most: int = BATCH_MESSAGES
+) -> DataFrame:
     """The topic as a stream with Kafka's columns (key, value, topic, partition, offset, timestamp, timestampType).
 
-    `starting` is "earliest", "latest" or {partition: offset}; the offsets in a checkpoint override it.
+    `starting` is "earliest", "latest" or {partition: offset}; the offsets in a checkpoint override it. A micro-batch
+    takes `at_most` so many messages, so that a backlog of any size fits into memory. Messages of aborted transactions
+    are left out. TopicError where the topic does not exist.
     """
+    cluster.wait_for_topic(topic)
     first = starting if isinstance(starting, dict) else cluster.offsets(topic, starting)
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", cluster.address)
         .option("subscribe", topic)
         .option("startingOffsets", json.dumps({topic: first}))
+        .option("maxOffsetsPerTrigger", at_most)
+        .option("kafka.isolation.level", "read_committed")
         .load()
     )
 
@@ -45,15 +54,14 @@ def start(
 ) -> Consumer:
     """Start counting a stream of Kafka messages, and return at once.
 
-    Windows go to `output`/trends as Parquet (window_start, window_end, hashtag, tweets, batch), malformed messages to
-    `output`/malformed (partition, offset, timestamp, reason, value, batch), the newest ranking to `output`/latest.json;
-    the checkpoint is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes, by default a batch
-    every 2 seconds. `messages` come from `topic` of `cluster`. Started again with the same options while it runs, it
-    returns the running consumer.
+    Windows, batches and dead letters go to the database `output`/trends.db (see `lib.consumer.store`); the checkpoint
+    is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes, by default a batch every 2 seconds.
+    `messages` come from `topic` of `cluster`. Started again with the same options while it runs, it returns the
+    running consumer. Where Kafka's timestamps are the senders' clocks, it says so on standard error.
 
-    Raises SettingError for an invalid option, and QueryError where a consumer with other options, or of another
-    process, uses the checkpoint, where checkpoint, windows, query and topic do not belong together, or where the output
-    cannot be written.
+    Raises SettingError for an invalid option, and QueryError where another consumer uses the database or the
+    checkpoint, where database, checkpoint, query and topic do not belong together, or where the output cannot be
+    written.
     """
     if top < 1:
         raise SettingError(f"top {top} is below 1", "use 1 or more", option="top", value=top)
@@ -72,5 +80,7 @@ def start(
                 asked=options,
             )
         known.release()
+    if cluster.configuration(topic, "message.timestamp.type") != "LogAppendTime":
+        print(SENDERS_CLOCK.format(topic=topic), file=sys.stderr)
     STARTED[checkpoint] = Consumer(messages, checkpoint, cluster, **options)
     return STARTED[checkpoint]

@@ -1,4 +1,4 @@
-"""Command line: trending topics from Kafka to the terminal, and their windows to a folder."""
+"""Command line: trending topics from Kafka to the terminal, and their windows to a database."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from lib.errors import SettingError, run
 from lib.infra.jars import paths
 from lib.query import TrendQuery, milliseconds
 from lib.settings import Settings
-from lib.spark_session import spark_session
+from lib.spark_session import spark_session, stop
 from lib.topics import Cluster
 
 
@@ -38,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     show_while(lambda: consumer.unfinished and not asked_to_stop.is_set(), consumer)
     ended_by_itself = options.available_now and not asked_to_stop.is_set()
     totals = consumer.finish() if ended_by_itself else consumer.stop()
-    spark.stop()
+    stop(spark)
     print_table(consumer.progress)
+    if unreported := consumer.store.unreported():
+        print(f"note: the numbers of {unreported} batches were lost with their process; their windows were not")
     print(json.dumps(totals), flush=True)
 
 
@@ -66,7 +68,7 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
         type=Path,
         default=settings.build_dir / "consumer",
         metavar="DIR",
-        help="windows to DIR/trends, malformed messages to DIR/malformed",
+        help="counts and dead letters to the database DIR/trends.db",
     )
     option("--checkpoint", type=Path, metavar="DIR", help="default: the folder checkpoint in the output")
     option("--window", default=settings.window, help="length of a window (default: %(default)s)")

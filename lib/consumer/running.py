@@ -1,6 +1,5 @@
-"""Two running queries on one topic: one counts, one writes the malformed messages; to wait for and to stop."""
+"""Two running queries on one topic: one counts, one writes the dead letters; to wait for and to stop."""
 
-import json
 import threading
 import time
 from contextlib import suppress
@@ -10,19 +9,22 @@ from typing import Self
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from lib import trends
-from lib.consumer import batches
-from lib.consumer.checkpoint import claim, read_offset_log
+from lib.consumer.checkpoint import first_offsets, identity, limits
+from lib.consumer.claim import Claim
 from lib.consumer.failure import failure, first_line_with
 from lib.consumer.progress import Progress
+from lib.consumer.store import Store
 from lib.errors import QueryError
-from lib.spark_session import log_of
+from lib.spark_session import CONNECTION_LOST, died, log_of
 from lib.topics import Cluster
 from lib.wait import wait_until
 
 STATUS_SECONDS = 2  # how long a status may wait for the broker
+DEAD_LETTERS_EVERY = {"processingTime": "5 seconds"}
 
 
 class StopRequested(Exception):
@@ -32,24 +34,24 @@ class StopRequested(Exception):
 class Consumer:
     """A trend query that runs; `start` makes one. Use `with`, or end it by `stop()` or `close()`.
 
-    `counting` writes the windows, `rejecting` the malformed messages; `progress` has the newest counts and the totals;
+    `store` has the counts and the dead letters; `progress` the totals, the ranking and what Spark reports;
     `beginning` is {partition: offset} of the topic's end at the start.
     """
 
     def __init__(self, messages: DataFrame, checkpoint: Path, cluster: Cluster, **options: object) -> None:
         self.options = options  # query, output, topic, top, trigger: as `start` takes them
         self.query, self.output, self.topic = options["query"], options["output"], options["topic"]
-        self.spark = messages.sparkSession
+        self.spark, self.checkpoint = messages.sparkSession, checkpoint
         self.log = log_of(self.spark)
         self.cluster = Cluster(cluster.address, STATUS_SECONDS)
+        self.store = Store(self.output / "trends.db")
+        self._claim = Claim(self.store, checkpoint, self.query, self.topic, cluster)
         self.beginning = cluster.offsets(self.topic)
-        name, latest = f"trends, to {self.output}", self.output / "latest.json"
-        self.progress = Progress(name, options["top"], self.query, publish_to=latest)
+        self.progress = Progress(f"trends, to {self.output}", self.store, options["top"])
         self._stopping, self._stopped_itself = threading.Event(), False
-        self._lock = claim(checkpoint, self.output, self.query, self.topic, cluster)
         self.queries: list[StreamingQuery] = []
         try:
-            self._start(messages, checkpoint)
+            self._start(messages)
         except Exception as error:
             for started in self.queries:
                 started.stop()
@@ -62,34 +64,34 @@ class Consumer:
             raise
         self.counting, self.rejecting = self.queries
 
-    def _start(self, messages: DataFrame, checkpoint: Path) -> None:
+    def _start(self, messages: DataFrame) -> None:
         self.spark.streams.addListener(self.progress)
-        if done := read_offset_log(checkpoint):  # a restart: the windows counted before exist already
-            self.progress.offsets = done[-1].ends
-            self.progress.add_windows(trends.largest_on_record(self.spark.read.parquet(str(self.output / "trends"))))
-        malformed = messages.transform(trends.parse).transform(trends.keep_malformed)
-        self._run(self.progress.query_name, trends.trending(messages, self.query), checkpoint, self._write_windows)
-        self._run(f"malformed, to {self.output}", malformed, checkpoint / "malformed", self._write_malformed)
+        trigger = self.options["trigger"]
+        counts = trends.trending(messages, self.query)
+        self._run(self.progress.query_name, counts, self.checkpoint, self._write_windows, trigger)
+        self._dead_letters = messages.transform(trends.dead_letters)
+        self._collect_dead_letters(trigger if "availableNow" in trigger else DEAD_LETTERS_EVERY)
 
-    def _run(self, name: str, rows: DataFrame, checkpoint: Path, write) -> None:
-        writer = rows.writeStream.queryName(name).trigger(**self.options["trigger"]).outputMode("update")
+    def _collect_dead_letters(self, trigger: dict) -> None:
+        folder = self.checkpoint / "dead_letters"
+        self._run(f"dead letters, to {self.output}", self._dead_letters, folder, self._write_dead_letters, trigger)
+
+    def _run(self, name: str, rows: DataFrame, checkpoint: Path, write, trigger: dict) -> None:
+        writer = rows.writeStream.queryName(name).trigger(**trigger).outputMode("update")
         self.queries.append(writer.option("checkpointLocation", str(checkpoint)).foreachBatch(write).start())
 
     def _write_windows(self, batch: DataFrame, number: int) -> None:
         if self._stopping.is_set():  # under load the next batch begins at once: end here, before it writes anything
             self._stopped_itself = True
             raise StopRequested
-        batch = batch.repartition(1).persist()
-        batches.write(batch, self.output / "trends", number, trends.largest_on_record)
-        self.progress.add_windows(batch)
-        batch.unpersist()
+        # As numbers: collect() would convert a timestamp to this machine's time zone.
+        counts = batch.select(F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets").collect()
+        run = {"checkpoint_id": identity(self.checkpoint)}
+        self.store.write(number, limits(self.checkpoint, number), counts, run)
 
-    def _write_malformed(self, batch: DataFrame, number: int) -> None:
-        batch = batch.coalesce(1).persist()
-        if not batch.isEmpty():
-            place = ["partition", "offset"]
-            batches.write(batch, self.output / "malformed", number, lambda rows: rows.dropDuplicates(place))
-        batch.unpersist()
+    def _write_dead_letters(self, batch: DataFrame, number: int) -> None:
+        rows = batch.withColumn("timestamp", F.unix_millis("timestamp")).collect()
+        self.store.add_dead_letters([row.asDict() for row in rows])
 
     def __enter__(self) -> Self:
         return self
@@ -99,13 +101,25 @@ class Consumer:
 
     @property
     def active(self) -> bool:
-        """Whether both queries run; False also where one has ended by itself."""
-        return all(query.isActive for query in self.queries)
+        """Whether both queries run; False also where one has ended by itself, or Spark has died."""
+        return self._ask_spark(lambda: all(query.isActive for query in self.queries))
 
     @property
     def unfinished(self) -> bool:
         """Whether more is to come: no query has failed, and not all have ended."""
-        return self.error() is None and any(query.isActive for query in self.queries)
+        return self.error() is None and self._ask_spark(lambda: any(query.isActive for query in self.queries))
+
+    def _ask_spark(self, question) -> bool:
+        """The answer, or False where Spark's Java process does not answer any more."""
+        try:
+            return question()
+        except CONNECTION_LOST:
+            return False
+
+    @property
+    def first(self) -> dict[int, int] | None:
+        """{partition: offset} where the query began; None until Spark has fixed it."""
+        return first_offsets(self.checkpoint)
 
     def wait_for(self, offsets: dict[int, int], seconds: float) -> None:
         """Return when every message before `offsets` is counted; QueryError if that fails or takes over `seconds`."""
@@ -129,14 +143,11 @@ class Consumer:
     def end(self) -> None:
         """End both queries, the counting one between two batches, and wait for Spark's last report."""
         self._stopping.set()
-        with suppress(TimeoutError):  # then the batch is cut off, and replayed from the checkpoint
-            wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)
         try:
-            self._finish_rejecting()
-            for query in self.queries:
-                query.stop()
+            reported = self._end_queries()
+        except CONNECTION_LOST:  # Spark has died, and the queries with it
+            reported = True
         finally:
-            reported = self.progress.terminated.wait(30)
             self.release()
         if not reported:
             raise QueryError(
@@ -146,22 +157,24 @@ class Consumer:
 
     close = end
 
+    def _end_queries(self) -> bool:
+        with suppress(TimeoutError):  # then the batch is cut off, and replayed from the checkpoint
+            wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)
+        for query in self.queries:
+            was_active = query.isActive
+            query.stop()
+        if was_active:  # the dead letters that came since its last trigger
+            self._collect_dead_letters({"availableNow": True})
+            self.queries.pop().awaitTermination(30)
+        return self.progress.terminated.wait(30)
+
     def release(self) -> None:
-        """Let go of Spark's listener, the lock and the connection. Safe to call twice."""
-        self.spark.streams.removeListener(self.progress)
-        self._lock.release()
+        """Let go of Spark's listener, the locks and the connections. Safe to call twice."""
+        with suppress(*CONNECTION_LOST):
+            self.spark.streams.removeListener(self.progress)
+        self._claim.release()
+        self.store.close()
         self.cluster.close()
-
-    def _finish_rejecting(self) -> None:
-        """Wait until the malformed messages among those counted are written, or 15 s have passed."""
-
-        def finished() -> bool:
-            last = self.rejecting.lastProgress
-            ends = json.loads(last.sources[0].endOffset or "{}").get(self.topic, {}) if last else {}
-            return all(ends.get(str(p), 0) >= offset for p, offset in self.progress.offsets.items())
-
-        with suppress(TimeoutError):
-            wait_until(lambda: finished() or not self.rejecting.isActive, 15)
 
     def stop(self) -> dict[str, int]:
         """End both queries and return the totals, messages by verdict; QueryError if one failed. Safe to call twice."""
@@ -175,7 +188,7 @@ class Consumer:
         QueryError where one failed, or where they still ran after `seconds`; they are ended then.
         """
         try:
-            wait_until(lambda: not any(query.isActive for query in self.queries), seconds or 1e9)
+            wait_until(lambda: not self.unfinished, seconds or 1e9)
         except TimeoutError:
             self.stop()
             raise QueryError(
@@ -186,9 +199,17 @@ class Consumer:
         return self.stop()
 
     def error(self) -> QueryError | None:
-        """What went wrong, if one of the queries has failed."""
-        failed = (query for query in self.queries if not (query is self.queries[0] and self._stopped_itself))
-        return next(filter(None, (failure(query, self.log) for query in failed)), None)
+        """What went wrong, if one of the queries has failed, or Spark has died."""
+        if died():
+            return QueryError(
+                "Spark's Java process has ended: somebody or something, such as a lack of memory, killed it",
+                f"start it again: spark_session(), then consumer.start(); it continues where it was. See {self.log}",
+                log=self.log,
+            )
+        failed = [query for query in self.queries if not (query is self.queries[0] and self._stopped_itself)]
+        with suppress(*CONNECTION_LOST):
+            return next(filter(None, (failure(query, self.log) for query in failed)), None)
+        return None
 
     def raise_error(self) -> None:
         """QueryError where one of the queries has failed."""

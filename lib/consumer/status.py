@@ -13,7 +13,7 @@ QUIET_SECONDS = 10  # after so long without a batch, the status says why that ma
 class Status:
     """A consumer's status. `state` is "starting", "running", "waiting", "stopped" or "failed"; `advice` says what to
     do and may be empty. `lag` is the number of messages in the topic that are not counted yet, `lag_seconds` the age of
-    the newest one that is; both are None where no broker answers. `per_second` is the last batch's input rate."""
+    the oldest of them; both are None where no broker answers. `per_second` is the last batch's input rate."""
 
     state: str
     advice: str = ""
@@ -30,17 +30,18 @@ class Status:
         if self.batch_age is not None:
             parts.append(f"last batch {self.batch_age:.0f} s ago, took {self.batch_seconds:.1f} s")
             parts.append(f"{self.per_second:,.0f} tweets/s")
-        if self.lag is not None:
-            parts.append(f"lag {self.lag:,} messages, {self.lag_seconds:.0f} s" if self.lag else "no lag")
+        if self.lag:
+            age = "" if self.lag_seconds is None else f", {self.lag_seconds:,.0f} s"
+            parts.append(f"lag {self.lag:,} messages{age}")
+        elif self.lag == 0:
+            parts.append("no lag")
         return " · ".join(parts)
 
 
 def look(consumer: Consumer) -> Status:
     """The consumer's status now. Asks the broker, which may take some seconds; raises nothing."""
-    progress = consumer.progress
-    last = progress.last
-    numbers = {}
-    if last:
+    progress, numbers = consumer.progress, {}
+    if last := progress.last:
         numbers = {
             "batch_age": time.time() - last.ended,
             "batch_seconds": last.seconds,
@@ -53,27 +54,34 @@ def look(consumer: Consumer) -> Status:
     if not consumer.active:
         return Status("stopped", **numbers)
     try:
-        ends = consumer.cluster.offsets(consumer.topic)
+        numbers |= lag(consumer)
     except CourseError as error:
         return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", **numbers)
-    if not last:
-        if ends == consumer.beginning:
-            return Status("waiting", NO_TWEETS.format(topic=consumer.topic), lag=0, lag_seconds=0)
-        return Status("starting", "Spark's first micro-batch takes some seconds longer than the later ones.")
-    lag = sum(max(0, end - progress.offsets.get(partition, 0)) for partition, end in ends.items())
-    numbers |= {"lag": lag, "lag_seconds": max(0, time.time() - last.sent_ms / 1000) if lag else 0}
-    if numbers["batch_age"] > QUIET_SECONDS and not lag:
+    if numbers["lag"] == 0 and (not last or numbers["batch_age"] > QUIET_SECONDS):
         return Status("waiting", NO_TWEETS.format(topic=consumer.topic), **numbers)
-    if progress.totals["received"] and not progress.totals["counted"]:
-        return Status(
-            "running",
-            "No message so far was a valid tweet in time: see the numbers of malformed and late ones.",
-            **numbers,
-        )
+    if not last:
+        return Status("starting", "Spark's first micro-batch takes some seconds longer than the later ones.", **numbers)
+    totals = progress.totals
+    if totals["received"] and not totals["counted"]:
+        return Status("running", NONE_VALID, **numbers)
     return Status("running", **numbers)
+
+
+def lag(consumer: Consumer) -> dict[str, float | None]:
+    """{lag, lag_seconds}. Raises BrokerError where no broker answers, TopicError where the topic is gone."""
+    consumer.cluster.wait_for_topic(consumer.topic)
+    counted = consumer.progress.offsets or consumer.first
+    if counted is None:
+        return {"lag": None, "lag_seconds": None}
+    waiting = {p: end - counted.get(p, 0) for p, end in consumer.cluster.offsets(consumer.topic).items()}
+    behind = {p: counted.get(p, 0) for p, number in waiting.items() if number > 0}
+    oldest = consumer.cluster.oldest(consumer.topic, behind) if behind else None
+    age = None if oldest is None else max(0, time.time() - oldest / 1000)
+    return {"lag": sum(number for number in waiting.values() if number > 0), "lag_seconds": age if behind else 0}
 
 
 NO_TWEETS = (
     "No new messages in the topic {topic}. Is a producer running? "
     "In a notebook: start_producer(); in a terminal: python -m lib.producer"
 )
+NONE_VALID = "No message so far was a valid tweet in time: see the numbers of malformed and late ones."

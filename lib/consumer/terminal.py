@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -13,13 +14,13 @@ from lib.consumer.running import Consumer
 from lib.consumer.status import look
 
 
-def table(ranking: list[dict], totals: dict[str, int]) -> Table:
-    """The ranking (the rows of `lib.ranking.ranking`, as dicts) and the totals, as a table."""
+def table(ranking: pd.DataFrame, totals: dict[str, int]) -> Table:
+    """The ranking, as `lib.ranking.ranking` gives it, and the totals, as a table."""
     received, *rest = [f"{n:,} {name}" for name, n in totals.items()]
     shown = Table(title="Trending topics", caption=f"{received} =\n{' + '.join(rest)}")
     for column in ("#", "hashtag", "tweets", "share", "change"):
         shown.add_column(column, justify="left" if column == "hashtag" else "right")
-    for row in ranking:
+    for row in ranking.to_dict("records"):
         change = "new" if row["is_new"] else f"{row['change']:+d}" if row["change"] else "="
         shown.add_row(str(row["rank"]), "#" + row["hashtag"], str(row["tweets"]), f"{row['share']:.0%}", change)
     return shown
@@ -27,7 +28,7 @@ def table(ranking: list[dict], totals: dict[str, int]) -> Table:
 
 def print_table(progress: Progress) -> None:
     """Print the trending topics as they are now."""
-    Console().print(table(progress.ranking().to_dict("records"), progress.totals))
+    Console().print(table(progress.ranking(), progress.totals))
 
 
 def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
@@ -39,7 +40,7 @@ def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
             if console.is_terminal:
                 status = look(consumer)
                 line = f"{status} · state {status.state_rows:,} rows · watermark {status.watermark[11:19] or '-'}"
-                parts = (table(progress.ranking().to_dict("records"), progress.totals), Text(line), Text(status.advice))
+                parts = (table(progress.ranking(), progress.totals), Text(line), Text(status.advice))
                 live.update(Group(*parts), refresh=True)
             elif progress.last is not shown:
                 shown = progress.last

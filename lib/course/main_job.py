@@ -5,9 +5,9 @@ stops everything that it started.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +15,12 @@ import nbformat
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
+from sqlalchemy.exc import OperationalError
 
 from lib import infra
+from lib.consumer.store import Store
 from lib.consumer.terminal import table
 from lib.course import notebook
 from lib.errors import StepError, run
@@ -50,7 +53,7 @@ def run_job(settings: Settings, console: Console) -> None:
     try:
         broker = infra.up(settings)
         console.print(f"==> {broker}", highlight=False)
-        console.print(table(**execute(settings, result, console)))
+        console.print(execute(settings, result, console))
         print(verified_line(result))
         page = notebook.write_html(result)
         console.print(f"==> the executed notebook: {result} and {page.name}", highlight=False, soft_wrap=True)
@@ -59,22 +62,22 @@ def run_job(settings: Settings, console: Console) -> None:
             console.print(f"==> {infra.down(settings)}", highlight=False)
 
 
-def execute(settings: Settings, result: Path, console: Console) -> dict:
-    """Execute the notebook and return its last {ranking, totals}; StepError if a cell fails."""
+def execute(settings: Settings, result: Path, console: Console) -> Table:
+    """Execute the notebook and return its last trending topics and totals; StepError where a cell fails."""
     name = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
-    latest = settings.build_dir / "runs" / name / "latest.json"
+    store = Store(settings.build_dir / "runs" / name / "trends.db")
     began = time.monotonic()
 
-    def picture():
-        try:
-            return table(**json.loads(latest.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return Text(f"    {time.monotonic() - began:.0f} s: starting Spark, waiting for the first batch")
+    def picture() -> Table | Text:
+        if store.path.exists():
+            with suppress(OperationalError):  # its tables are being made
+                return table(store.ranking(settings.top), store.totals())
+        return Text(f"    {time.monotonic() - began:.0f} s: starting Spark, waiting for the first batch")
 
     console.print(f"==> executing {NOTEBOOK.relative_to(ROOT)}, which takes about a minute", highlight=False)
     with Live(console=console, get_renderable=picture, refresh_per_second=2, transient=True):
         notebook.execute(settings, NOTEBOOK, result, RUN=name)
-    return json.loads(latest.read_text(encoding="utf-8"))
+    return table(store.ranking(settings.top), store.totals())
 
 
 def verified_line(result: Path) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from logging.handlers import RotatingFileHandler
 
 from lib import tweets
@@ -15,7 +15,7 @@ from lib.errors import run
 from lib.producer.client import send
 from lib.settings import Settings
 from lib.topics import Cluster
-from lib.tweets.options import require
+from lib.tweets.options import MOST, require
 
 LOG_BYTES = 100_000  # about 20 minutes at one line per second
 TWEETS = ("count", "seed", "start", "rate", "late", "duplicates", "malformed")  # options of the tweet generator
@@ -47,6 +47,11 @@ def set_up_log(file: str | None) -> None:
     log.setLevel(logging.INFO)
 
 
+def latest_start(rate: float, count: int | None) -> datetime:
+    """Now; at rate 0, where messages a millisecond apart are sent faster than that, early enough for the last one."""
+    return datetime.now(UTC) - timedelta(milliseconds=0 if rate else count or MOST)
+
+
 def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lib.producer", description="Send synthetic tweets to Kafka.")
     tweets.add_options(parser, start=None, count=None)
@@ -58,7 +63,7 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
     background.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
     background.add_argument("--log", metavar="FILE", help="log to a rotated file instead of standard error")
     options = parser.parse_args(argv)
-    options.start = options.start or datetime.now(UTC)
+    options.start = options.start or latest_start(options.rate, options.count)
     valid = options.duration is None or 0 <= options.duration < threading.TIMEOUT_MAX
     require(valid, "duration", options.duration, "give seconds, such as --duration 30")
     return options

@@ -13,6 +13,7 @@ COMMANDS = {
     "create": "create a topic, and wait until it can be written",
     "describe": "print the partitions and their offsets",
     "read": "print the stored messages: partition, offset, key, value",
+    "alter": "change a configuration, as kafka-configs does",
     "delete": "delete a topic with all its messages",
 }
 
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"topic {options.topic}: {'created' if created else 'already exists'}")
         elif options.command == "describe":
             print(cluster.describe(options.topic))
+        elif options.command == "alter":
+            cluster.alter(options.topic, *options.change)
+            print(f"topic {options.topic}: {'='.join(options.change)}")
         elif options.command == "delete":
             print(f"topic {options.topic}: {'deleted' if cluster.delete(options.topic) else 'did not exist'}")
         else:
@@ -45,6 +49,14 @@ def print_messages(cluster: Cluster, topic: str, most: int | None) -> None:
         sys.stderr.close()
 
 
+def name_and_value(text: str) -> list[str]:
+    """The two parts of NAME=VALUE."""
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return [name, value]
+
+
 def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lib.topics", description="Create, list, read and delete topics.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -54,6 +66,8 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
         command.add_argument("topic", nargs="?", default=settings.topic, help="default: %(default)s")
         if name == "create":
             command.add_argument("--partitions", type=int, metavar="N", help="partitions (default: the broker's)")
+        if name == "alter":
+            command.add_argument("change", type=name_and_value, metavar="NAME=VALUE")
         if name == "read":
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args(argv)

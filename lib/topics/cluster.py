@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import NamedTuple, Self, TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import (
+    InvalidConfigurationError,
     InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
@@ -24,6 +25,9 @@ from lib.wait import wait_until
 T = TypeVar("T")
 DELETE_SECONDS = 60  # a deleted topic stays in the metadata for a moment
 EARLIEST, LATEST = -2, -1  # Kafka's constants in a request of offsets
+COMMITTED = {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "none"}
+# Kafka's timestamp is the time of the broker, not of the sender, whose clock may be wrong.
+BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
 
 
 class Record(NamedTuple):
@@ -47,6 +51,7 @@ class Cluster:
     def __init__(self, address: str, answer_seconds: float = 5) -> None:
         self.address, self.answer_seconds = address, answer_seconds
         self._client: KafkaAdminClient | None = None
+        self._reader: KafkaConsumer | None = None
         self._lock = threading.RLock()
         self._hosts()
 
@@ -62,8 +67,9 @@ class Cluster:
     def close(self) -> None:
         """Close the connection. Safe to call twice; the next request reopens it."""
         with self._lock:
-            client, self._client = self._client, None
-            if client:
+            opened = [self._client, self._reader]
+            self._client = self._reader = None
+            for client in filter(None, opened):
                 client.close()
 
     def ask(self, question: Callable[[KafkaAdminClient], T]) -> T:
@@ -158,7 +164,13 @@ class Cluster:
         Raises TopicError if it exists with another number of partitions, or its name is not allowed.
         """
         # -1: the broker's default.
-        new = {topic: {"num_partitions": partitions or -1, "replication_factor": 1, "configs": configs or {}}}
+        new = {
+            topic: {
+                "num_partitions": partitions or -1,
+                "replication_factor": 1,
+                "configs": BROKERS_CLOCK | (configs or {}),
+            }
+        }
 
         def create(client: KafkaAdminClient) -> bool:
             try:
@@ -197,6 +209,38 @@ class Cluster:
             wait_until(lambda: topic not in self.ask(lambda client: client.list_topics()), DELETE_SECONDS)
         return existed
 
+    def wait_for_topic(self, topic: str) -> None:
+        """Wait until the broker knows the topic: one that has just started answers while it still loads.
+
+        TopicError where it does not within `answer_seconds`.
+        """
+        with suppress(TimeoutError):
+            wait_until(lambda: topic in self.ask(lambda client: client.list_topics()), self.answer_seconds, every=0.2)
+        self._describe(topic)
+
+    def configuration(self, topic: str, name: str) -> str:
+        """The value of a topic's configuration, such as "message.timestamp.type". TopicError where it has none such."""
+        place = ConfigResource(ConfigResourceType.TOPIC, topic)
+        found = self.ask(lambda client: client.describe_configs([place], config_filter="all"))["topic"][topic]
+        if name not in found:
+            raise TopicError(
+                f"a topic has no configuration {name!r}", f"use one of: {', '.join(sorted(found))}", name=name
+            )
+        return found[name]["value"]
+
+    def alter(self, topic: str, name: str, value: str) -> None:
+        """Change a topic's configuration. TopicError where it has none such, or the broker refuses the value."""
+        self.configuration(topic, name)
+        change = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
+
+        def alter(client: KafkaAdminClient) -> None:
+            try:
+                client.alter_configs([change])
+            except InvalidConfigurationError as error:
+                raise TopicError(f"the broker refuses {name}={value}", str(error), name=name, value=value) from None
+
+        self.ask(alter)
+
     def topic_id(self, topic: str) -> str:
         """The topic's unique id, which changes when it is deleted and recreated. TopicError if it does not exist."""
         return str(self._describe(topic).get("topic_id", ""))
@@ -226,10 +270,11 @@ class Cluster:
     ) -> Iterator[Record]:
         """The messages from `start` (default: the earliest stored) up to, not including, `end` (default: the latest).
 
-        In offset order within a partition. Raises BrokerError if nothing arrives for `answer_seconds`.
+        In offset order within a partition; those of aborted transactions are left out. Raises BrokerError if nothing
+        arrives for `answer_seconds`.
         """
         start, end = start or self.offsets(topic, "earliest"), end or self.offsets(topic)
-        consumer = KafkaConsumer(bootstrap_servers=self.address, enable_auto_commit=False, auto_offset_reset="none")
+        consumer = KafkaConsumer(bootstrap_servers=self.address, **COMMITTED)
         try:
             todo = {TopicPartition(topic, number): last for number, last in end.items() if start[number] < last}
             consumer.assign(list(todo))
@@ -241,19 +286,41 @@ class Cluster:
                     for m in messages:
                         if m.offset < end[place.partition]:
                             yield Record(m.partition, m.offset, m.timestamp, m.key, m.value)
-                    heard = time.monotonic()  # after the `yield`, during which the caller may have taken a while
+                    heard = time.monotonic()  # after the reader, which may have taken a while
                 # By position, not by the last message: the end may be a transaction's marker, which is never delivered.
                 for place in [place for place, last in todo.items() if consumer.position(place) >= last]:
                     consumer.pause(place)
                     del todo[place]
                 if todo and time.monotonic() - heard > self.answer_seconds:
                     raise BrokerError(
-                        f"the broker stopped sending messages of {topic} while it was read",
+                        f"{topic} stopped answering while it was read",
                         "check that the broker is up: python -m lib.infra status",
                         topic=topic,
                     )
         finally:
             consumer.close()
+
+    def oldest(self, topic: str, start: dict[int, int]) -> int | None:
+        """The oldest of Kafka's timestamps (ms) among the first messages from {partition: offset} on.
+
+        None where no message came within a second.
+        """
+        with self._lock:
+            try:
+                self._reader = self._reader or KafkaConsumer(
+                    bootstrap_servers=self.address, max_partition_fetch_bytes=1, max_poll_records=1, **COMMITTED
+                )
+                found = [self._first(TopicPartition(topic, number), offset) for number, offset in start.items()]
+            except KafkaError:
+                self.close()
+                return None
+        return min(filter(None, found), default=None)
+
+    def _first(self, place: TopicPartition, offset: int) -> int | None:
+        self._reader.assign([place])
+        self._reader.seek(place, offset)
+        polled = self._reader.poll(timeout_ms=1000).values()
+        return next((messages[0].timestamp for messages in polled), None)
 
     def describe(self, topic: str) -> str:
         """A line for the topic, and one for each partition: its earliest and latest offset."""
