@@ -145,6 +145,28 @@ def test_a_broker_that_does_not_answer_is_a_failure_and_fills_no_memory(broker, 
     assert isinstance(failed.value.data["failure"], KafkaTimeoutError)
 
 
+def test_a_retry_stores_no_message_twice(broker, cluster, settings, topic, caplog):
+    """A suspended broker answers too late: it gets the first attempt and the retry, and must store only one of them."""
+    process = psutil.Process(broker.pid)
+
+    def messages():
+        for number, message in enumerate(tweets.stream(2000, rate=0)):
+            if number == 1000:
+                process.suspend()
+                threading.Thread(target=resume).start()
+            yield message
+
+    def resume() -> None:
+        try:
+            wait_until(lambda: "RequestTimedOutError" in caplog.text, seconds=20)
+        finally:
+            process.resume()
+
+    options = {"request_timeout_ms": 2000, "delivery_timeout_ms": 60_000}
+    send(messages(), topic, settings.bootstrap_servers, 1000, threading.Event(), **options)
+    assert by_key(cluster.read(topic)) == by_key(tweets.stream(2000, rate=0)), "each once, and in order"
+
+
 def test_another_package_called_lib_is_not_imported(settings, topic, tmp_path, monkeypatch):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "producer.py").write_text("raise SystemExit('the wrong lib')")

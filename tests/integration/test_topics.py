@@ -134,6 +134,7 @@ def test_a_cluster_survives_restarts_of_its_broker(elsewhere):
 
 
 def test_a_cluster_answers_four_threads_at_once(settings, cluster, topic):
+    connected = connections(cluster)
     with Cluster(settings.bootstrap_servers) as shared, ThreadPoolExecutor(4) as pool:
         began = threading.Barrier(4)
 
@@ -144,6 +145,7 @@ def test_a_cluster_answers_four_threads_at_once(settings, cluster, topic):
             assert shared.create(f"{topic}-{number}") and shared.delete(f"{topic}-{number}")
 
         list(pool.map(ask, range(4)))
+    wait_until(lambda: connections(cluster) == connected, seconds=5)  # they shared one client, which is closed now
 
 
 def test_no_question_leaks_a_connection_or_a_thread(settings, cluster, topic):

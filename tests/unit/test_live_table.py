@@ -113,7 +113,10 @@ def test_the_table_ends_with_its_with_and_leaves_plain_html(shown):
     assert shown[-1].data == table.table.value and "dot running" in shown[-1].data
 
 
-def test_a_paused_table_stands_still_and_still_shows_the_end(shown):
+@pytest.mark.parametrize(
+    "end", [lambda table: table.end.click(), lambda table: table.consumer.end()], ids=["its button", "the consumer"]
+)
+def test_a_paused_table_stands_still_and_still_shows_the_end(shown, end):
     with LiveTable(Running(), refresh_seconds=0.01) as table:
         table.pause.click()
         wait_until(lambda: "paused" in table.table._dom_classes, 5)
@@ -121,6 +124,6 @@ def test_a_paused_table_stands_still_and_still_shows_the_end(shown):
         table.resume.click()
         assert table.resume.disabled and not table.pause.disabled
         table.pause.click()
-        table.end.click()
+        end(table)
         wait_until(lambda: not table._thread.is_alive(), 5)
         assert "dot stopped" in table.table.value and "paused" not in table.table._dom_classes
