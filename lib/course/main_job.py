@@ -63,14 +63,14 @@ def run_job(settings: Settings, console: Console) -> None:
 
 
 def execute(settings: Settings, result: Path, console: Console) -> Table:
-    """Execute the notebook and return its last trending topics and totals; StepError where a cell fails."""
+    """Execute the notebook and return its last trending topics and totals; StepError if a cell fails."""
     name = f"main-job-{datetime.now():%Y%m%d-%H%M%S}"
     store = Store(settings.build_dir / "runs" / name / "trends.db")
     began = time.monotonic()
 
     def picture() -> Table | Text:
         if store.path.exists():
-            with suppress(OperationalError):  # its tables are being made
+            with suppress(OperationalError):  # its tables do not exist yet
                 return table(store.ranking(settings.top), store.totals())
         return Text(f"    {time.monotonic() - began:.0f} s: starting Spark, waiting for the first batch")
 

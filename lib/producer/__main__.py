@@ -48,7 +48,7 @@ def set_up_log(file: str | None) -> None:
 
 
 def latest_start(rate: float, count: int | None) -> datetime:
-    """Now; at rate 0, where messages a millisecond apart are sent faster than that, early enough for the last one."""
+    """Now; at rate 0, which sends messages faster than their event times, so early that none is in the future."""
     return datetime.now(UTC) - timedelta(milliseconds=0 if rate else count or MOST)
 
 

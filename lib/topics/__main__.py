@@ -13,7 +13,7 @@ COMMANDS = {
     "create": "create a topic, and wait until it can be written",
     "describe": "print the partitions and their offsets",
     "read": "print the stored messages: partition, offset, key, value",
-    "alter": "change a configuration, as kafka-configs does",
+    "alter": "change a setting of a topic, like kafka-configs",
     "delete": "delete a topic with all its messages",
 }
 
@@ -67,7 +67,7 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
         if name == "create":
             command.add_argument("--partitions", type=int, metavar="N", help="partitions (default: the broker's)")
         if name == "alter":
-            command.add_argument("change", type=name_and_value, metavar="NAME=VALUE")
+            command.add_argument("change", type=name_and_value, metavar="NAME=VALUE", help="the setting")
         if name == "read":
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args(argv)

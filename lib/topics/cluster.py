@@ -26,7 +26,7 @@ T = TypeVar("T")
 DELETE_SECONDS = 60  # a deleted topic stays in the metadata for a moment
 EARLIEST, LATEST = -2, -1  # Kafka's constants in a request of offsets
 COMMITTED = {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "none"}
-# Kafka's timestamp is the time of the broker, not of the sender, whose clock may be wrong.
+# Kafka's timestamp is then the broker's time, not that of the sender, whose clock may be wrong.
 BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
 
 
@@ -210,16 +210,16 @@ class Cluster:
         return existed
 
     def wait_for_topic(self, topic: str) -> None:
-        """Wait until the broker knows the topic: one that has just started answers while it still loads.
+        """Wait until the broker knows the topic: one that has just started answers while it still loads its topics.
 
-        TopicError where it does not within `answer_seconds`.
+        Raises TopicError if it does not know the topic after `answer_seconds`.
         """
         with suppress(TimeoutError):
             wait_until(lambda: topic in self.ask(lambda client: client.list_topics()), self.answer_seconds, every=0.2)
         self._describe(topic)
 
     def configuration(self, topic: str, name: str) -> str:
-        """The value of a topic's configuration, such as "message.timestamp.type". TopicError where it has none such."""
+        """The value of a topic's configuration, such as "message.timestamp.type"; TopicError if there is none."""
         place = ConfigResource(ConfigResourceType.TOPIC, topic)
         found = self.ask(lambda client: client.describe_configs([place], config_filter="all"))["topic"][topic]
         if name not in found:
@@ -229,7 +229,7 @@ class Cluster:
         return found[name]["value"]
 
     def alter(self, topic: str, name: str, value: str) -> None:
-        """Change a topic's configuration. TopicError where it has none such, or the broker refuses the value."""
+        """Change a topic's configuration; TopicError if there is none of that name, or the broker refuses the value."""
         self.configuration(topic, name)
         change = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
 
@@ -286,14 +286,14 @@ class Cluster:
                     for m in messages:
                         if m.offset < end[place.partition]:
                             yield Record(m.partition, m.offset, m.timestamp, m.key, m.value)
-                    heard = time.monotonic()  # after the reader, which may have taken a while
+                    heard = time.monotonic()  # after the `yield`, during which the caller may have taken a while
                 # By position, not by the last message: the end may be a transaction's marker, which is never delivered.
                 for place in [place for place, last in todo.items() if consumer.position(place) >= last]:
                     consumer.pause(place)
                     del todo[place]
                 if todo and time.monotonic() - heard > self.answer_seconds:
                     raise BrokerError(
-                        f"{topic} stopped answering while it was read",
+                        f"the broker stopped sending messages of {topic} while it was read",
                         "check that the broker is up: python -m lib.infra status",
                         topic=topic,
                     )
@@ -301,9 +301,9 @@ class Cluster:
             consumer.close()
 
     def oldest(self, topic: str, start: dict[int, int]) -> int | None:
-        """The oldest of Kafka's timestamps (ms) among the first messages from {partition: offset} on.
+        """The oldest of Kafka's timestamps (ms) among the messages at {partition: offset}.
 
-        None where no message came within a second.
+        None if no message arrives within a second.
         """
         with self._lock:
             try:
