@@ -60,7 +60,7 @@ def recount(
 ) -> Recount:
     """Judge every record and count every window; durations in ms. `records` in offset order within a partition."""
     result = Recount()
-    remembered: dict[tuple, int] = {}  # tweet: until when (event time, ms) it is remembered
+    seen: set[Tweet] = set()
     watermark = newest = 0
     for batch, taken in zip(batches, by_batch(records, batches), strict=True):
         too_old, watermark = (
@@ -74,18 +74,18 @@ def recount(
                 verdict = "malformed"
             elif tweet.created_ms <= too_old:
                 verdict = "late"
-            elif tweet in remembered:
+            elif tweet in seen:
                 verdict = "duplicates"
             else:
                 verdict = "counted"
-                remembered[tweet] = tweet.created_ms + watermark_ms
+                seen.add(tweet)
                 for hashtag in hashtags(tweet.text):
                     for start in window_starts(tweet.created_ms, window_ms, slide_ms):
                         result.windows[start, hashtag] += 1
             if tweet:
                 newest = max(newest, tweet.created_ms)
             result.verdicts[record.partition, record.offset] = verdict
-        remembered = {tweet: until for tweet, until in remembered.items() if until > watermark}
+        seen = {tweet for tweet in seen if tweet.created_ms > watermark}  # the same tweet would be late now
     return result
 
 

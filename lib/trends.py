@@ -16,7 +16,7 @@ HASHTAG = r"#([\p{L}\p{M}\p{N}_]+)"  # Java's \w matches ASCII letters only
 SAFE = r'[^"\\\x00-\x1f]*'  # the inside of a JSON string without escapes
 USUAL_FORM = (
     rf'^\{{"id":"{SAFE}","user":"{SAFE}","text":"{SAFE}","lang":"{SAFE}",'
-    r'"created_at":"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","retweets":\d{1,9}\}$'
+    r'"created_at":"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","retweets":(0|[1-9]\d{0,8})\}$'
 )
 
 

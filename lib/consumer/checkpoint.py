@@ -1,6 +1,6 @@
-"""Checkpoint of a streaming query: its id, its committed batches and their limits, read from the files that Spark writes.
+"""Checkpoint of a streaming query: its id, its batches and their limits, from the files that Spark writes.
 
-https://spark.apache.org/docs/latest/streaming/apis-on-dataframes-and-datasets.html#recovering-from-failures-with-checkpointing
+Their layout is Spark's own (tried with 4.2.0), and documented only in its sources: `OffsetSeqLog`, `CommitLog`.
 """
 
 import json

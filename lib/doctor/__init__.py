@@ -1,7 +1,7 @@
 """Doctor: checks whether this machine has what the course needs, with a remedy for each failure. Changes nothing.
 
-It must run on a machine where much is broken. So this module, `machine` and the command line have no syntax newer than
-Python 3.8 and import no installed package at module level: an old Python or a missing package is reported in a line.
+It must run on a machine where much is broken, and report an old Python or a missing package in a line. So this module,
+`machine` and the command line have no syntax newer than Python 3.8, and import no installed package at module level.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def examine(settings: Settings, checks=CHECKS, seconds: float = 30) -> Iterator[
         threading.Thread(target=lambda n=name, c=check: answers[n].append(safely(c, settings)), daemon=True)
         for name, check in checks.items()
     ]
-    try:  # imported here, as Python fails where two threads at once import a package and one of its modules
+    try:  # imported here: Python fails if two threads import a package and one of its modules at once
         together = importlib.import_module("lib.doctor.network")
     except Exception:  # each check reports what it lacks, one after the other
         together = None

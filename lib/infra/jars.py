@@ -1,8 +1,8 @@
 """Jars that pip does not install, each locked by its SHA-256: the Kafka broker, and Spark's Kafka connector.
 
-Two lock files are in this folder: `broker.lock.toml` (Apache Kafka and a log binding, 46 jars) and
-`connector.lock.toml` (the four that Spark needs to read Kafka beyond those in pip's pyspark). jgo downloads them into
-the user's own Maven cache. `python -m lib.infra.jars` downloads what is missing; `--lock` renews the lock files.
+Two lock files are in this folder. `broker.lock.toml` has Apache Kafka and a log binding (46 jars), and
+`connector.lock.toml` the four jars that Spark needs for Kafka and pip's pyspark lacks. jgo downloads them into the
+user's own Maven cache. `python -m lib.infra.jars` downloads what is missing; `--lock` renews the lock files.
 """
 
 import argparse

@@ -23,8 +23,10 @@ REMEDY = (
 
 
 def find_java(settings: Settings) -> Path:
-    """The `java` program to use: the downloaded one if it still exists, else JAVA_HOME's if that is set,
-    else that of this Python's conda environment (active or not), else PATH's.
+    """The `java` program to use.
+
+    It is the downloaded one if that still exists, else JAVA_HOME's if that is set. Without JAVA_HOME it is the one in
+    this Python's conda environment, active or not, else the one on PATH.
 
     Raises JavaError if there is none, if JAVA_HOME is set and has none, or if it is not Java 17, 21 or 25.
     """

@@ -1,4 +1,4 @@
-"""Kafka client that sends messages at a steady rate and waits until the broker has acknowledged each."""
+"""Kafka client that sends messages at a steady rate, and fails unless the broker acknowledges all of them."""
 
 import json
 import logging

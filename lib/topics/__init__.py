@@ -1,4 +1,4 @@
-"""Topics of a Kafka cluster: create, list, describe, read and delete them, in Python or on the command line."""
+"""Topics of a Kafka cluster: create, list, describe, alter, read and delete them, in Python or on the command line."""
 
 from lib.topics.cluster import Cluster, Record
 

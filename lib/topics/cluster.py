@@ -43,7 +43,7 @@ class Record(NamedTuple):
 class Cluster:
     """The cluster at an address such as "localhost:9092" (several: separated by commas).
 
-    Safe to use from several threads, and across a restart of the broker: its admin client is opened when first needed,
+    Safe to use from several threads, and across a restart of the broker. Its admin client is opened when first needed,
     and reopened after a failure. Every method that asks the broker raises BrokerError if none answers within
     `answer_seconds`. Raises SettingError if the address is not host:port.
     """

@@ -1,9 +1,9 @@
 """Generator of synthetic tweets: Kafka messages from a seed, a start and a rate.
 
-The popularity of hashtags is skewed (Zipf's law: the k-th has 1/k of the first's share), a burst raises one hashtag for
-half a minute so that trends change on screen, and a few users tweet a lot. Texts have several languages, accents and
-emoji. Each tweet is up to 3 s old when it is sent, so event times arrive out of order. On request a known number of
-messages is late, duplicated or malformed.
+The popularity of hashtags is skewed (Zipf's law: the k-th has 1/k of the first's share). Bursts raise one hashtag for
+half a minute, so that trends change on screen. A few users tweet a lot. Texts have several languages, accents and emoji.
+Each tweet is up to 3 s old when it is sent, so event times arrive out of order. On request a known number of messages
+is late, duplicated or malformed.
 """
 
 import itertools
@@ -48,9 +48,9 @@ def stream(
 ) -> Iterator[Message]:
     """`count` messages (None: endless); message i is due at start + i/rate seconds, at rate 0 after i milliseconds.
 
-    `late`, `duplicates` and `malformed` are fractions F of the count, met exactly: round(F * count) messages have an
-    event time 10 minutes earlier, repeat an earlier tweet byte for byte, or are not valid tweets. Which ones depends on
-    the count. Without a count the fractions hold for every 1000 messages. Raises SettingError for options out of range.
+    Late messages have an event time 10 minutes earlier, duplicates repeat an earlier tweet byte for byte, malformed
+    ones are not valid tweets. Each option is a fraction F of the count, met exactly: round(F * count). Which messages
+    depends on the count; without one, F holds for every 1000. Raises SettingError for options out of range.
     """
     check(count, seed, start, rate, late, duplicates, malformed)
     kinds = plan(BLOCK if count is None else count, seed, late, duplicates, malformed)
