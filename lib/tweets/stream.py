@@ -1,7 +1,7 @@
 """Generator of synthetic tweets: Kafka messages from a seed, a start and a rate.
 
 The popularity of hashtags is skewed (Zipf's law: the k-th has 1/k of the first's share). Bursts raise one hashtag for
-half a minute, so that trends change on screen. A few users tweet a lot. Texts have several languages, accents and emoji.
+half a minute, so that trends change on screen. A few users tweet a lot. Texts have several languages, accents, emoji.
 Each tweet is up to 3 s old when it is sent, so event times arrive out of order. On request a known number of messages
 is late, duplicated or malformed.
 """
