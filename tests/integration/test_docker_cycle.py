@@ -1,4 +1,7 @@
-"""Both Compose files through their whole life, in real containers, beside a stack that the user may have up."""
+"""Both Compose files through their whole life, in real containers, beside a stack that the user may have up.
+
+What needs no engine is in tests/unit/test_docker_stack.py.
+"""
 
 import json
 import os
@@ -9,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.infra import compose as docker_stack
+from lib.errors import DockerError
+from lib.infra.compose import Stack
 from lib.settings import ROOT
+from lib.topics import Cluster
 from lib.wait import wait_until
 from tests.conftest import free_port
 
@@ -27,7 +32,7 @@ def docker(*arguments) -> str:
 def stack(request, tmp_path):
     """A compose file with its own names and ports, also inside, and the environment in which lib.infra uses it."""
     original = ROOT / "docker" / request.param
-    for image in docker_stack.images(original):
+    for image in Stack(original).images:
         if subprocess.run(["docker", "image", "inspect", image], capture_output=True).returncode:
             pytest.skip(f"the image {image} is not here: docker pull {image}")
     port, text = free_port(), original.read_text(encoding="utf-8")
@@ -46,19 +51,35 @@ def stack(request, tmp_path):
     subprocess.run(["docker", "compose", "-f", tmp_path / "compose.yml", "down", "-v"], capture_output=True)
 
 
-def test_up_ready_use_crash_stop_start_down_up_and_gone(stack, run_module):
+def test_an_image_whose_registry_cannot_be_reached(run_main, tmp_path):
+    file, image = tmp_path / "compose.yml", "localhost:1/no-such-image:1"
+    file.write_text(f'services: {{kafka: {{image: "{image}", ports: ["127.0.0.1:{free_port()}:9092"]}}}}')
+    settings = {
+        "STREAM_MODE": "docker",
+        "STREAM_COMPOSE_FILE": file,
+        "STREAM_BUILD_DIR": tmp_path / "build",
+        "STREAM_BOOTSTRAP_SERVERS": f"localhost:{Stack(file).ports[0]}",
+    }
+    run = run_main("infra", "up", environment=settings)
+    assert run.returncode == 1 and type(run.error) is DockerError
+    assert run.error.data["image"] == image and run.error.data["network"]
+
+
+def test_up_ready_use_crash_stop_start_down_up_and_gone(stack, run_main, run_module):
     def run(module, *arguments):
-        done = run_module(module, *arguments, environment=stack, timeout=600)
+        done = run_main(module, *arguments, environment=stack)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def compose(*arguments):
         return docker("compose", "-f", stack["STREAM_COMPOSE_FILE"], *arguments)
 
-    def kept() -> set[str]:
-        return {json.loads(line.split("\t")[3])["id"] for line in run("topics", "read", "cycle").splitlines()}
-
     address = stack["STREAM_BOOTSTRAP_SERVERS"]
+
+    def kept() -> set[str]:
+        with Cluster(address) as cluster:
+            return {json.loads(record.value)["id"] for record in cluster.read("cycle")}
+
     assert "started" in run("infra", "up")
     by_hand = ["--create", "--bootstrap-server", address, "--replication-factor", 1, "--partitions", 1]
     docker("exec", "kafka-tests", "kafka-topics", *by_hand, "--topic", "cycle")
@@ -67,8 +88,8 @@ def test_up_ready_use_crash_stop_start_down_up_and_gone(stack, run_module):
     assert told.returncode == 0 and told.stdout.endswith("¡TODO FUNCIONA!\n"), told.stderr
 
     assert json.loads(run("producer", "--topic", "cycle", "--count", 500, "--rate", 0).splitlines()[-1])["acked"] == 500
-    totals = run("consumer", "--topic", "cycle", "--available-now").splitlines()[-1]
-    assert json.loads(totals)["counted"] == 500
+    counting = run_module("consumer", "--topic", "cycle", "--available-now", environment=stack, timeout=600)
+    assert json.loads(counting.stdout.splitlines()[-1])["counted"] == 500, counting.stderr
     sent = kept()
     assert len(sent) == 500
     group = ["--group", "cycle", "--from-beginning", "--max-messages", 1, "--timeout-ms", 60_000]

@@ -1,126 +1,135 @@
-"""The broker's life, each in a folder and at a port of its own."""
+"""The embedded broker: start, attach, stop; each in a folder and at a port of its own."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from lib import infra, topics
-from lib.settings import settings
+from lib import infra
+from lib.errors import BrokerError
+from lib.infra import embedded, ports
+from lib.infra.state import State
+from lib.settings import Settings
+from lib.topics import Cluster
 from lib.wait import wait_until
 from tests.conftest import free_port, gone
 
 
 @pytest.fixture
-def elsewhere(tmp_path):
-    """The environment of a broker apart from the session's; nothing of it is left running."""
-    environment = {"STREAM_BUILD_DIR": str(tmp_path), "STREAM_BOOTSTRAP_SERVERS": f"localhost:{free_port()}"}
-    yield environment
-    command = [sys.executable, "-m", "lib.infra", "down"]
-    subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
+def own(elsewhere):
+    """The settings of `elsewhere`."""
+    return Settings.from_environment(elsewhere)
 
 
-def pid_of(environment: dict) -> int:
-    return json.loads((Path(environment["STREAM_BUILD_DIR"]) / "broker" / "state.json").read_text())["pid"]
+@pytest.fixture
+def short_session(monkeypatch):
+    """Let a broker start 2 s after a crash: its controller waits for the end of the last session, else 9 s."""
+    plain, added = embedded.server_properties, "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
+    monkeypatch.setattr(embedded, "server_properties", lambda *arguments: plain(*arguments) + added)
 
 
-def test_a_broker_attaches_whoever_comes_second(broker):
-    again = infra.up()
-    assert not again.started and again.pid == broker.pid
-    assert "was up already" in str(again)
-    answered, sentence = infra.status()
+def test_up_attaches_to_the_broker_that_an_earlier_up_started(broker, settings):
+    again = infra.up(settings)
+    assert replace(broker, started=False, seconds=again.seconds) == again
+    answered, sentence = infra.status(settings)
     assert answered and str(broker.pid) in sentence
 
 
-def test_nothing_listens_outside_loopback(broker):
+def test_nothing_listens_outside_loopback(broker, settings):
     ports = [c.laddr for c in psutil.Process(broker.pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    assert settings.port in [address.port for address in ports]
+    assert settings.port in [address.port for address in ports] and len(ports) == 2
     assert {address.ip.removeprefix("::ffff:") for address in ports} == {"127.0.0.1"}
 
 
-def test_two_at_once_give_one_broker_which_outlives_a_kill(run_module, elsewhere):
+def test_two_at_once_give_one_broker_whose_messages_outlive_a_kill(run_module, run_main, elsewhere, own, short_session):
     with ThreadPoolExecutor() as pool:
         runs = list(pool.map(lambda _: run_module("infra", "up", environment=elsewhere), range(2)))
     assert [run.returncode for run in runs] == [0, 0], runs
     assert sorted("started in" in run.stdout for run in runs) == [False, True]
-    assert run_module("infra", "status", environment=elsewhere).returncode == 0
+    assert run_main("infra", "status", environment=elsewhere).returncode == 0
 
-    run_module("topics", "create", "kept", environment=elsewhere)
-    run_module("producer", "--topic", "kept", "--count", 100, "--rate", 0, environment=elsewhere)
-    first = pid_of(elsewhere)
+    assert run_main("topics", "create", "kept", environment=elsewhere).returncode == 0
+    run_main("producer", "--topic", "kept", "--count", 100, "--rate", 0, environment=elsewhere)
+    first, data = State(own).read().pid, own.build_dir / "broker" / "data"
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: gone(first), seconds=10)
-    assert run_module("infra", "status", environment=elsewhere).returncode == 1
+    wait_until(lambda: gone(first) and not ports.is_open(own.port), seconds=10)
+    assert run_main("infra", "status", environment=elsewhere).returncode == 1
 
-    assert "started in" in run_module("infra", "up", environment=elsewhere).stdout
-    assert pid_of(elsewhere) != first
-    assert "100 message(s)" in run_module("topics", "describe", "kept", environment=elsewhere).stdout
+    second = infra.up(own)
+    assert second.started and second.pid == State(own).read().pid != first
+    with Cluster(own.bootstrap_servers) as cluster:
+        assert sum(cluster.offsets("kept").values()) == 100
 
-    other_port = elsewhere | {"STREAM_BOOTSTRAP_SERVERS": f"localhost:{free_port()}"}
-    refused = run_module("infra", "up", environment=other_port)
-    assert refused.returncode == 1 and "our broker runs at" in refused.stderr and "make down" in refused.stderr
+    other = run_main("infra", "up", environment=elsewhere | {"STREAM_BOOTSTRAP_SERVERS": f"localhost:{free_port()}"})
+    assert other.returncode == 1 and type(other.error) is BrokerError
+    assert other.error.data == {"address": own.bootstrap_servers, "mode": "embedded"}
 
-    assert "broker stopped" in run_module("infra", "down", environment=elsewhere).stdout
-    assert "no broker of ours" in run_module("infra", "down", environment=elsewhere).stdout
-    assert "its data is removed" in run_module("infra", "down", "--volumes", environment=elsewhere).stdout
-    assert not (Path(elsewhere["STREAM_BUILD_DIR"]) / "broker" / "data").exists()
-
-
-def test_an_attached_broker_is_never_stopped(broker, run_module, tmp_path):
-    from_elsewhere = {"STREAM_BUILD_DIR": str(tmp_path)}
-    assert "not ours" in run_module("infra", "up", environment=from_elsewhere).stdout
-    assert "was not started here and stays" in run_module("infra", "down", environment=from_elsewhere).stdout
-    assert topics.answers()
+    assert run_main("infra", "down", environment=elsewhere).returncode == 0
+    assert gone(second.pid) and State(own).read() is None
+    assert (data / ".kafka_cleanshutdown").exists(), "it could close its files"
+    assert run_main("infra", "down", environment=elsewhere).returncode == 0, "twice"
+    assert data.exists(), "the data is kept"
+    assert run_main("infra", "down", "--volumes", environment=elsewhere).returncode == 0
+    assert not data.exists()
 
 
-def test_a_taken_port_is_said_with_its_owner(run_module, elsewhere):
-    with socket.create_server(("127.0.0.1", int(elsewhere["STREAM_BOOTSTRAP_SERVERS"].split(":")[1]))):
-        run = run_module("infra", "up", environment=elsewhere)
-    assert run.returncode == 1 and "Traceback" not in run.stderr
-    assert f"process {os.getpid()}" in run.stderr and "STREAM_BOOTSTRAP_SERVERS=localhost:" in run.stderr
+def test_an_attached_broker_is_never_stopped(broker, cluster, settings, run_main, tmp_path):
+    """What another folder's `up` started is external here."""
+    attached = infra.up(replace(settings, build_dir=tmp_path))
+    assert (attached.mode, attached.started, attached.pid) == ("external", False, None)
+    for options in ([], ["--volumes"]):
+        down = run_main("infra", "down", *options, environment={"STREAM_BUILD_DIR": tmp_path})
+        assert down.returncode == 0 and settings.bootstrap_servers in down.stdout
+        assert cluster.answers() and not gone(broker.pid) and State(settings).read().pid == broker.pid
 
 
-def test_a_stale_state_file_is_cleaned(run_module, elsewhere):
-    folder = Path(elsewhere["STREAM_BUILD_DIR"]) / "broker"
-    folder.mkdir()
-    ours = psutil.Process()
-    state = {"pid": ours.pid, "bootstrap_servers": "localhost:1"}
-    for text in (json.dumps(state), "{", "[]"):
-        (folder / "state.json").write_text(text)
-        assert "no broker of ours" in run_module("infra", "down", environment=elsewhere).stdout
-        assert not (folder / "state.json").exists()
-    assert psutil.pid_exists(ours.pid), "the process that now has the number is not touched"
+def test_a_port_that_is_taken_is_reported_with_its_owner(own):
+    own = replace(own, answer_seconds=0.2)
+    with socket.create_server(("127.0.0.1", own.port)), pytest.raises(BrokerError) as taken:
+        infra.up(own)
+    assert taken.value.data == {"port": own.port, "owner": f"{psutil.Process().name()} (process {os.getpid()})"}
+    assert State(own).read() is None
 
 
-def test_the_build_folder_may_have_any_name(run_module, elsewhere, tmp_path):
+def test_the_build_folder_may_have_any_name(own, tmp_path, monkeypatch):
     """A comma in a path is two paths for Kafka, and its data would land beside the folder."""
-    mine = elsewhere | {"STREAM_BUILD_DIR": str(tmp_path / "mi carpeta ñ, dos")}
+    monkeypatch.chdir(tmp_path)
+    own = replace(own, build_dir=tmp_path / "mi carpeta ñ, dos")
     try:
-        assert "started in" in run_module("infra", "up", environment=mine, cwd=tmp_path).stdout
+        assert infra.up(own).started
         assert [path.name for path in tmp_path.iterdir()] == ["mi carpeta ñ, dos"]
-        assert (tmp_path / "mi carpeta ñ, dos" / "broker" / "data" / "meta.properties").exists()
+        assert (own.build_dir / "broker" / "data" / "meta.properties").exists()
+        assert not (own.build_dir / "broker" / "mi carpeta ñ").exists()
     finally:
-        assert "broker stopped" in run_module("infra", "down", environment=mine).stdout
+        infra.down(own)
 
 
-def test_external_never_starts_one(run_module, elsewhere):
-    run = run_module("infra", "up", "--mode", "external", environment=elsewhere | {"STREAM_ANSWER_SECONDS": "1"})
-    assert run.returncode == 1 and "no broker answers" in run.stderr and "What to do" in run.stderr
+@pytest.mark.parametrize("formatted", [False, True])
+def test_a_broker_that_dies_at_its_start_is_reported_with_its_log(own, formatted):
+    if formatted:  # so that not already the tool that prepares the folder fails
+        (data := own.folder("broker") / "data").mkdir()
+        (data / "meta.properties").touch()
+    began = time.monotonic()
+    with pytest.raises(BrokerError) as failed:
+        infra.up(replace(own, broker_heap_mb=1))
+    assert time.monotonic() - began < own.ready_seconds, "a broker that has ended is not waited for"
+    data = failed.value.data
+    if formatted:
+        assert data["ended"] and "heap" in data["log"]
+    else:
+        assert data["folder"] == own.build_dir / "broker" and data["reason"]
+    assert State(own).read() is None
 
 
-def test_a_broker_elsewhere_cannot_be_embedded(run_module, elsewhere):
-    run = run_module("infra", "up", environment=elsewhere | {"STREAM_BOOTSTRAP_SERVERS": "kafka.invalid:9092"})
-    assert run.returncode == 1 and "runs on this machine only" in run.stderr
-
-
-def test_a_broker_that_dies_at_its_start_is_said_with_its_log(run_module, elsewhere):
-    run = run_module("infra", "up", environment=elsewhere | {"STREAM_BROKER_HEAP_MB": "1"})
-    assert run.returncode == 1 and "Traceback" not in run.stderr
-    assert "What to do" in run.stderr
+def test_a_broker_that_is_not_ready_in_time_is_ended(own, monkeypatch):
+    started, write = [], State.write
+    monkeypatch.setattr(State, "write", lambda self, record: (started.append(record), write(self, record)))
+    with pytest.raises(BrokerError) as failed:
+        infra.up(replace(own, ready_seconds=0))
+    assert not failed.value.data["ended"] and len(started) == 1
+    assert gone(started[0].pid) and State(own).read() is None

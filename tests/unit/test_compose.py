@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lib.infra.compose import Stack
 from lib.infra.embedded import server_properties
 from lib.settings import KAFKA_VERSION, ROOT, Settings
 
@@ -40,7 +41,7 @@ def compose() -> bool:
 @BOTH
 def test_compose_itself_accepts_the_file(path):
     if not compose():
-        pytest.skip("no `docker compose` on this machine")
+        pytest.skip("no Docker client with the plugin `docker compose` is installed")
     run = subprocess.run(["docker", "compose", "-f", str(path), "config", "-q"], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
 
@@ -64,6 +65,15 @@ def test_kraft_is_the_embedded_brokers_version_without_zookeeper():
 
 
 @BOTH
+def test_what_infra_reads_in_the_file(path):
+    stack, found = Stack(path), services(path).values()
+    assert stack.images == [service["image"] for service in found]
+    assert stack.ports == ([2181, DEFAULTS.port] if path == CLASSIC else [DEFAULTS.port])
+    assert stack.memory_mb == sum(megabytes(service["mem_limit"]) for service in found)
+    assert stack.typed("down") == f"docker compose -f {path.relative_to(ROOT).as_posix()} down"
+
+
+@BOTH
 def test_ports_are_published_on_this_computer_only(path):
     published = {name: service["ports"] for name, service in services(path).items()}
     assert published.pop("zookeeper", ["127.0.0.1:2181:2181"]) == ["127.0.0.1:2181:2181"]
@@ -84,7 +94,7 @@ def test_the_host_and_the_network_have_a_listener_each():
 
 @BOTH
 def test_the_broker_is_set_up_like_the_embedded_one(path):
-    embedded = dict(line.split("=", 1) for line in server_properties(DEFAULTS, Path("data"), 1).splitlines())
+    embedded = dict(line.split("=", 1) for line in server_properties(DEFAULTS, 1).splitlines())
     own = {"listeners", "advertised.listeners", "controller.quorum.voters", "controller.listener.names", "log.dirs"}
     newer = {key for key in embedded if key.startswith(("share.", "process.", "node."))}  # unknown to Kafka 3.4
     expected = {key: value for key, value in embedded.items() if key not in own and (path == KRAFT or key not in newer)}

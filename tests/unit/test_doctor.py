@@ -45,27 +45,6 @@ def of(name: str, settings: Settings) -> machine.Finding:
     return doctor.safely(doctor.CHECKS[name], settings)
 
 
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    """Put a `docker` on PATH that answers what the real one does, except for the lines of shell."""
-
-    def make(lines: str = "", memory: int = 8_000_000_000) -> None:
-        program = tmp_path / "bin" / "docker"
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(
-            f"""#!/bin/sh
-            {lines}
-            case "$1" in
-                --version) echo "Docker version 28.2.2, build e6534b4";;
-                info) echo "28.2.2|{memory}";;
-            esac"""
-        )
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}/usr/bin{os.pathsep}/bin")
-
-    return make
-
-
 # The command line
 
 

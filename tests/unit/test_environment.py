@@ -1,23 +1,30 @@
-"""The lists of versions, the jars, Java and the settings: what stands before the pipeline."""
+"""The lists of versions, the settings, Java, and options that are refused before anything starts."""
 
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
+from lib.errors import CourseError, JavaError, SettingError
 from lib.infra.jars import LOCKS
-from lib.settings import KAFKA_VERSION, ROOT, Settings, from_environment
+from lib.infra.java import fetch_java, find_java, java_home
+from lib.settings import KAFKA_VERSION, ROOT, Settings
 
 PINS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 LOCKED = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]*[^\\\s])", (ROOT / "requirements.lock").read_text(), re.M)
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+# The lists of versions
 
 
 def test_every_pin_is_exact_and_locked():
@@ -39,14 +46,9 @@ def test_every_locked_package_has_its_hash():
 
 
 def test_this_environment_is_the_locked_one():
-    from importlib.metadata import version
-
-    from packaging.requirements import Requirement
-
-    for text in LOCKED:
-        requirement = Requirement(text)
+    for requirement in map(Requirement, LOCKED):
         if requirement.marker is None or requirement.marker.evaluate():
-            assert version(requirement.name) in requirement.specifier, f"{text}: make install"
+            assert version(requirement.name) in requirement.specifier, f"{requirement}: make install"
 
 
 def test_jar_locks_agree_with_the_versions():
@@ -58,141 +60,181 @@ def test_jar_locks_agree_with_the_versions():
     assert all(len(jar["sha256"]) == 64 for jars in locks.values() for jar in jars)
 
 
-def test_importing_lib_costs_nothing():
-    heavy = "import sys, lib; print([m for m in ('pyspark', 'kafka', 'pandas', 'IPython') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "[]"
+# Settings
 
 
 def test_a_setting_can_be_overridden():
-    environment = {"STREAM_PARTITIONS": "3", "STREAM_READY_SECONDS": "1.5", "STREAM_SPARK_UI": "true"}
-    changed = from_environment(environment)
-    assert (changed.partitions, changed.ready_seconds, changed.spark_ui) == (3, 1.5, True)
-    assert from_environment({}) == Settings()
+    environment = {"STREAM_PARTITIONS": "3", "STREAM_READY_SECONDS": "1.5", "STREAM_SPARK_UI": "true", "TOP": "9"}
+    changed = Settings(partitions=3, ready_seconds=1.5, spark_ui=True)
+    assert Settings.from_environment(environment) == changed and Settings.from_environment({}) == Settings()
 
 
-def test_a_relative_build_folder_is_the_same_from_every_folder(tmp_path, monkeypatch):
+def test_every_setting_can_be_given_as_text():
+    settings = Settings()
+    values = {field.name: getattr(settings, field.name) for field in fields(Settings)}
+    environment = {f"STREAM_{name.upper()}": str(value) for name, value in values.items()}
+    assert Settings.from_environment(environment) == settings
+
+
+def test_a_relative_folder_is_the_same_from_every_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert from_environment({"STREAM_BUILD_DIR": "other"}).build_dir == ROOT / "other"
-    assert from_environment({"STREAM_BUILD_DIR": str(tmp_path)}).build_dir == tmp_path
-
-
-@pytest.mark.parametrize(
-    "options, said",
-    [
-        (["--top", -1], "top -1 is below 1"),
-        (["--window", "0 seconds"], "window '0 seconds' is not a duration"),
-        (["--slide", "40 seconds"], "slide '40 seconds' is above window '30 seconds'"),
-        (["--window", "1min"], "window '1min' is not a duration"),
-        (["--watermark", "banana"], "watermark 'banana' is not a duration"),
-        (["--trigger=-1 seconds"], "trigger '-1 seconds' is not a duration"),
-    ],
-)
-def test_a_consumer_option_that_makes_no_sense_is_said_before_anything_starts(run_module, options, said):
-    nowhere = {"STREAM_BOOTSTRAP_SERVERS": "localhost:1"}  # with sensible options that would be said
-    run = run_module("consumer", *options, environment=nowhere)
-    assert run.returncode == 1 and said in run.stderr and "What to do" in run.stderr and "Traceback" not in run.stderr
+    changed = Settings.from_environment({"STREAM_BUILD_DIR": "other", "STREAM_COMPOSE_FILE": "docker/another.yml"})
+    assert (changed.build_dir, changed.compose_file) == (ROOT / "other", ROOT / "docker" / "another.yml")
+    assert Settings.from_environment({"STREAM_BUILD_DIR": str(tmp_path)}).build_dir == tmp_path
 
 
 @pytest.mark.parametrize(
     "name, value",
-    [("PARTITIONS", "many"), ("BOOTSTRAP_SERVERS", "localhost"), ("BOOTSTRAP_SERVERS", "localhost:99999")],
+    [
+        ("PARTITIONS", "many"),
+        ("BOOTSTRAP_SERVERS", "localhost"),
+        ("BOOTSTRAP_SERVERS", ":9092"),
+        ("BOOTSTRAP_SERVERS", "localhost:99999"),
+        ("MODE", "dockr"),
+    ],
 )
-def test_a_setting_that_makes_no_sense_is_said(run_module, name, value):
-    run = run_module("infra", "status", environment={f"STREAM_{name}": value})
-    assert run.returncode == 1
-    assert f"STREAM_{name}=" in run.stderr and "What to do" in run.stderr and "Traceback" not in run.stderr
+def test_an_invalid_setting_is_refused(run_main, name, value):
+    run = run_main("infra", "status", environment={f"STREAM_{name}": value})
+    assert run.returncode == 1 and type(run.error) is SettingError and run.error.remedy
+    assert run.error.data == {"option": f"STREAM_{name}", "value": value}
+
+
+def test_a_build_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError) as refused:
+        Settings(build_dir=tmp_path / "file").folder("logs")
+    assert refused.value.data["path"] == tmp_path / "file" / "logs" and refused.value.data["reason"]
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("top", -1),
+        ("window", "0 seconds"),
+        ("window", "1min"),
+        ("slide", "40 seconds"),  # above the window
+        ("watermark", "banana"),
+        ("trigger", "-1 seconds"),
+    ],
+)
+def test_an_invalid_option_of_the_consumer_is_refused_before_anything_starts(run_main, option, value):
+    nowhere = {"STREAM_BOOTSTRAP_SERVERS": "localhost:1"}  # with a valid option the error is that no broker answers
+    run = run_main("consumer", f"--{option}={value}", environment=nowhere)
+    assert run.returncode == 1 and type(run.error) is SettingError and run.error.remedy
+    assert run.error.data == {"option": option, "value": value}
+
+
+# Java
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Settings of a machine without Java: PATH is an empty folder."""
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    return Settings(build_dir=tmp_path / "build")
 
 
 @pytest.fixture
 def java_that_says(tmp_path):
-    def make(text: str) -> Path:
-        java = tmp_path / "bin" / "java"
-        java.parent.mkdir()
-        java.write_text(f"#!{shutil.which('sh')}\necho '{text}' >&2\n")
-        java.chmod(java.stat().st_mode | stat.S_IEXEC)
-        return tmp_path
+    """Make a folder with a bin/java that prints a text."""
+
+    def make(text: str, name: str = "java") -> Path:
+        java = tmp_path / name / "bin" / "java"
+        java.parent.mkdir(parents=True)
+        java.write_text(f"#!/bin/sh\necho '{text}' >&2\n")
+        java.chmod(0o755)
+        return tmp_path / name
 
     return make
 
 
+def refused(settings: Settings) -> dict:
+    """The data of the error that no usable Java is found."""
+    with pytest.raises(JavaError) as error:
+        find_java(settings)
+    assert error.value.remedy
+    return error.value.data
+
+
 @pytest.mark.parametrize(
     "said, found",
-    [('openjdk version "11.0.2"', "Java 11"), ('java version "1.8.0_292"', "Java 8"), ("?", "Java of unknown")],
+    [('openjdk version "11.0.2"', 11), ('java version "1.8.0_292"', 8), ('openjdk version "18"', 18), ("?", None)],
 )
-def test_a_wrong_java_is_said(run_module, java_that_says, said, found):
-    run = run_module("infra.java", environment={"JAVA_HOME": str(java_that_says(said))})
-    assert run.returncode == 1 and found in run.stderr and "17, 21, 25 is needed" in run.stderr
-    assert "--fetch" in run.stderr and "Traceback" not in run.stderr
+def test_another_java_is_refused(here, java_that_says, monkeypatch, said, found):
+    monkeypatch.setenv("JAVA_HOME", str(home := java_that_says(said)))
+    assert refused(here) == {"version": found, "java": str(home / "bin" / "java")}
 
 
-@pytest.mark.parametrize("version", [17, 21, 25])
-def test_a_right_java_is_taken(run_module, java_that_says, version):
-    run = run_module("infra.java", environment={"JAVA_HOME": str(java_that_says(f'openjdk version "{version}.0.1"'))})
-    assert run.stdout.startswith(f"Java {version}:")
+@pytest.mark.parametrize("number", [17, 21, 25])
+def test_a_supported_java_is_used(here, run_main, java_that_says, number):
+    home = java_that_says(f'openjdk version "{number}.0.1"')
+    run = run_main("infra.java", environment={"JAVA_HOME": home})
+    assert run.returncode == 0 and run.stdout == f"Java {number}: {home / 'bin' / 'java'}\n"
 
 
-def test_java_home_to_nowhere_is_said(run_module):
-    run = run_module("infra.java", environment={"JAVA_HOME": "/nowhere"})
-    assert run.returncode == 1 and "JAVA_HOME=/nowhere, but there is no bin/java in it" in run.stderr
+def test_a_java_home_that_leads_nowhere_is_refused(here, java_that_says, monkeypatch):
+    monkeypatch.setenv("PATH", str(java_that_says('openjdk version "17"') / "bin"))
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    assert refused(here) == {"home": "/nowhere"}, "not silently another one"
 
 
-def test_no_java_is_said(run_module, tmp_path):
-    run = run_module("infra.java", environment={"JAVA_HOME": None, "PATH": str(tmp_path)})
-    assert run.returncode == 1 and "none was found" in run.stderr and "python -m lib.infra.java --fetch" in run.stderr
+def test_no_java(here, run_main):
+    assert refused(here) == {"home": None}
+    run = run_main("infra.java", environment={"STREAM_BUILD_DIR": here.build_dir})
+    assert run.returncode == 1 and type(run.error) is JavaError
 
 
-def test_java_on_path_is_found_without_java_home(run_module, java_that_says):
-    folder = java_that_says('openjdk version "21.0.1"') / "bin"
-    run = run_module("infra.java", environment={"JAVA_HOME": None, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
-    assert run.stdout.startswith("Java 21:")
+def test_java_on_path_is_found_without_java_home(here, java_that_says, monkeypatch):
+    home = java_that_says('openjdk version "21.0.1"')
+    monkeypatch.setenv("PATH", f"{home / 'bin'}{os.pathsep}/usr/bin")
+    assert find_java(here) == home / "bin" / "java"
 
 
-def test_a_fetched_java_that_is_gone_is_not_insisted_on(run_module, java_that_says, tmp_path):
-    (tmp_path / "java-home").write_text(str(tmp_path / "gone"))
+def test_links_to_java_are_followed(here, java_that_says, tmp_path, monkeypatch):
+    home, link = java_that_says('openjdk version "17.0.1"'), tmp_path / "usr" / "bin" / "java"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(home / "bin" / "java")
+    monkeypatch.setenv("PATH", str(link.parent))
+    assert java_home(here) == home.resolve()
+
+
+def test_a_downloaded_java_is_used_first_and_forgotten_when_it_is_gone(here, java_that_says, monkeypatch):
+    downloaded, own = java_that_says('openjdk version "17"', "jdk"), java_that_says('openjdk version "21"', "own")
+    monkeypatch.setenv("JAVA_HOME", str(own))
+    monkeypatch.setattr("cjdk.java_home", lambda vendor, version: downloaded)
+    assert fetch_java(here) == downloaded
+    assert find_java(here) == downloaded / "bin" / "java"
+    shutil.rmtree(downloaded)
+    assert find_java(here) == own / "bin" / "java"
+
+
+def test_a_download_of_java_that_fails(here, monkeypatch):
+    def fail(**_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("cjdk.java_home", fail)
+    with pytest.raises(JavaError):
+        fetch_java(here)
+    assert not (here.build_dir / "java-home").exists()
+
+
+def test_the_java_of_a_conda_environment_is_found_where_it_is_not_active(here, java_that_says, monkeypatch):
     home = java_that_says('openjdk version "17.0.1"')
-    run = run_module("infra.java", environment={"JAVA_HOME": str(home), "STREAM_BUILD_DIR": str(tmp_path)})
-    assert run.stdout.startswith("Java 17:"), run.stderr
+    monkeypatch.setattr(sys, "prefix", str(home))
+    assert find_java(here) == home / "bin" / "java"
 
 
-def test_the_java_of_a_conda_environment_is_found_where_it_is_not_active(java_that_says, tmp_path):
-    home = java_that_says('openjdk version "17.0.1"')
-    code = f"import sys; sys.prefix = {str(home)!r}; from lib.infra.java import find_java; print(find_java())"
-    environment = {k: v for k, v in os.environ.items() if k != "JAVA_HOME"} | {"PATH": str(tmp_path / "empty")}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert run.stdout.strip() == str(home / "bin" / "java"), run.stderr
+# Errors, and the name of the package
 
 
-def test_a_flipped_byte_in_a_jar_is_refused_and_fetched_again(run_module, tmp_path):
-    """On a copy of the connector's jars; needs the network for the one jar that is fetched again."""
-    from jgo.maven import MavenContext
-
-    from lib.infra.jars import jars
-
-    paths, repository = jars("connector"), MavenContext().repo_cache
-    for path in paths:
-        target = tmp_path / path.relative_to(repository)
-        target.parent.mkdir(parents=True)
-        shutil.copy(path, target)
-    broken = max((tmp_path / path.relative_to(repository) for path in paths), key=lambda p: -p.stat().st_size)
-    content = bytearray(broken.read_bytes())
-    content[100] ^= 1
-    broken.write_bytes(content)
-
-    fetch = "from lib.infra.jars import jars; print(len(jars('connector')))"
-    environment = os.environ | {"M2_REPO": str(tmp_path)}
-    offline = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")}
-    run = subprocess.run([sys.executable, "-c", fetch], capture_output=True, text=True, env=environment)
-    assert f"{broken.name} is not the jar that was locked: fetching it again" in run.stderr
-    if "could not be fetched" in run.stderr:
-        pytest.skip("no way to Maven Central from here, so the jar could not be fetched again")
-    assert run.stdout.strip() == "4"
-    again = subprocess.run([sys.executable, "-c", fetch], capture_output=True, text=True, env=environment | offline)
-    assert again.stdout.strip() == "4" and again.stderr == "", "the second time needs no network"
-    broken.unlink()
-    alone = subprocess.run([sys.executable, "-c", fetch], capture_output=True, text=True, env=environment | offline)
-    assert (
-        alone.returncode == 1 and "could not be fetched" in alone.stderr and "python -m lib.infra.jars" in alone.stderr
-    )
+def test_an_error_is_a_few_lines_in_a_notebook():
+    """IPython calls this method of an exception instead of printing a traceback."""
+    error = CourseError("what", "remedy", number=1)
+    assert error._render_traceback_() == ["CourseError: what\n  What to do: remedy"] and error.data == {"number": 1}
 
 
 def test_another_package_called_lib_is_not_in_the_way_or_is_named(tmp_path):
