@@ -268,20 +268,21 @@ def test_a_port_that_a_container_has(here, stand_in):
 
 
 @pytest.mark.parametrize(
-    "mode, stack, container, level, owner",
+    "mode, stack, container, level",
     [
-        ("embedded", "docker-compose.yml", "", "note", f"process {os.getpid()}"),
-        ("docker", "docker-compose.kraft.yml", "", "note", f"process {os.getpid()}"),
-        ("docker", "docker-compose.yml", "", "missing", f"process {os.getpid()}"),
-        ("docker", "docker-compose.yml", "another", "missing", "the container another"),
-        ("docker", "docker-compose.yml", "zookeeper", "good", "the container zookeeper"),
+        ("embedded", "docker-compose.yml", "", "note"),
+        ("docker", "docker-compose.kraft.yml", "", "note"),
+        ("docker", "docker-compose.yml", "", "missing"),
+        ("docker", "docker-compose.yml", "another", "missing"),
+        ("docker", "docker-compose.yml", "zookeeper", "good"),
     ],
 )
 def test_zookeepers_port_matters_only_to_the_classic_stack(
-    here, monkeypatch, tmp_path, stand_in, mode, stack, container, level, owner
+    here, monkeypatch, tmp_path, stand_in, mode, stack, container, level
 ):
     """At another port: a ZooKeeper may run at 2181 while the tests do."""
     stand_in(f'[ "$1" = ps ] && echo {container}')
+    owner = f"the container {container}" if container else f"process {os.getpid()}"
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         file = tmp_path / stack
