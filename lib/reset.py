@@ -1,56 +1,86 @@
-"""Reset of the pipeline: deletes a topic, and the output and checkpoint of the consumer that reads it."""
+"""Reset: delete a topic together with the database and the checkpoint of its consumer, which belong together."""
 
 import argparse
 import shutil
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sqlalchemy.exc import DatabaseError
 
-from lib.errors import QueryError, run
+from lib import infra
+from lib.consumer.store import Store
+from lib.errors import QueryError, SettingError, run
 from lib.settings import Settings
 from lib.topics import Cluster
 
 
 def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
-    """Delete a topic with its messages (None: keep it) and a consumer's output folder with its checkpoint.
+    """Delete the topic with its messages (None: keep it) and a consumer's output with its checkpoint, wherever that is.
 
-    Returns what was deleted. Raises QueryError while a consumer uses the output, and BrokerError if a topic is to be
-    deleted and no broker answers.
+    Returns what was deleted. Raises QueryError while a consumer uses the output, and BrokerError where a topic is to be
+    deleted and no broker answers; nothing is deleted then.
     """
+    exists = topic is not None and topic in cluster.names()
     deleted = []
-    if output.exists():
-        locks = [FileLock(path) for path in output.rglob("in-use.lock")]
-        try:
-            for lock in locks:
-                lock.acquire(timeout=0)
-        except Timeout:
-            raise QueryError(f"a consumer uses {output}", "stop it first", used=output) from None
-        finally:
-            for lock in locks:
-                lock.release()
-        files = sum(path.is_file() for path in output.rglob("*"))
-        shutil.rmtree(output)
-        deleted.append(f"{output} with its checkpoint ({files} files)")
-    if topic is not None and topic in cluster.names():
+    with ExitStack() as locks:
+        folders = [folder for folder in (output, checkpoint_of(output)) if folder.exists()]
+        for path in {path for folder in folders for path in (*folder.rglob("in-use.lock"), *folder.glob("*.db.lock"))}:
+            try:
+                locks.enter_context(FileLock(path).acquire(timeout=0))
+            except Timeout:
+                raise QueryError(f"a consumer uses {output}", "stop it first", used=output) from None
+        for folder in filter(Path.exists, folders):  # the checkpoint is mostly in the output, and gone with it
+            files = sum(path.is_file() for path in folder.rglob("*"))
+            shutil.rmtree(folder)
+            deleted.append(f"{folder} ({files} files)")
+    if exists:
         first, last = cluster.offsets(topic, "earliest"), cluster.offsets(topic)
         cluster.delete(topic)
         deleted.append(f"topic {topic} with {sum(last.values()) - sum(first.values())} messages")
     return deleted
 
 
+def checkpoint_of(output: Path) -> Path:
+    """The checkpoint that the database in a consumer's output names; by default a folder in it."""
+    store = Store(output / "trends.db")
+    try:
+        return Path(store.run()["checkpoint"]) if store.path.exists() else output / "checkpoint"
+    except (DatabaseError, KeyError):  # not a database, or not one of a consumer that has started
+        return output / "checkpoint"
+    finally:
+        store.close()
+
+
+def confirm(settings: Settings, cluster: Cluster, topic: str) -> None:
+    """Ask before a topic is deleted on a broker that this project does not manage; SettingError without a yes.
+
+    Without a terminal there is nobody to ask.
+    """
+    if topic not in cluster.names() or infra.managed(settings, cluster):
+        return
+    question = f"delete the topic {topic} on {cluster.address}, a broker that this project does not manage"
+    if not sys.stdin.isatty() or input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise SettingError(f"not confirmed: {question}", "add --yes, or --keep-topic", option="yes", topic=topic)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings.from_environment()
-    parser = argparse.ArgumentParser(prog="python -m lib.reset", description="Delete topic, output and checkpoint.")
-    parser.add_argument("--topic", default=settings.topic, help="topic to delete (default: %(default)s)")
-    parser.add_argument("--keep-topic", action="store_true", help="delete only the output and its checkpoint")
+    parser = argparse.ArgumentParser(prog="python -m lib.reset", description="Delete topic, database and checkpoint.")
+    parser.add_argument("--topic", default=settings.topic, help="default: %(default)s")
+    parser.add_argument("--keep-topic", action="store_true", help="delete only the output and the checkpoint")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a topic of another's broker is deleted")
     parser.add_argument(
-        "--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR",
-        help="the consumer's output, with its checkpoint (default: %(default)s)",
-    )  # fmt: skip
+        "--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR", help="default: %(default)s"
+    )
     options = parser.parse_args(argv)
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
-        deleted = reset(cluster, None if options.keep_topic else options.topic, options.output)
+        topic = None if options.keep_topic else options.topic
+        if topic and not options.yes:
+            confirm(settings, cluster, topic)
+        deleted = reset(cluster, topic, options.output)
     print("\n".join(f"deleted: {what}" for what in deleted) or "there was nothing to delete")
 
 

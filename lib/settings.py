@@ -49,6 +49,7 @@ class Settings:
     slide: str = "5 seconds"
     watermark: str = "30 seconds"
     trigger: str = "2 seconds"
+    batch_messages: int = 200_000  # at most in a micro-batch, so that a backlog of any size fits into memory
     top: int = 10
     refresh_seconds: float = 5
 

@@ -37,17 +37,17 @@ def spark_session(settings: Settings, name: str = "trending topics", for_hours: 
     Raises JavaError, JarError, SettingError for an invalid master or a build folder that cannot be written, and
     QueryError where Spark does not start.
     """
+    master = settings.spark_master
+    if not re.fullmatch(r"local(\[(\d+|\*)\])?|spark://.+|local-cluster\[.+\]", master):
+        raise SettingError(
+            f"{master!r} is not a Spark master", "use local[2], or a cluster's address: spark://host:7077", value=master
+        )
     if died():
         forget()
     if running := SparkSession.getActiveSession():
         return running
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM already, with its own options
         return SparkSession.builder.appName(name).config(map=sql_options(settings)).getOrCreate()
-    master = settings.spark_master
-    if not re.fullmatch(r"local(\[(\d+|\*)\])?|spark://.+|local-cluster\[.+\]", master):
-        raise SettingError(
-            f"{master!r} is not a Spark master", "use local[2], or a cluster's address: spark://host:7077", value=master
-        )
     set_environment(settings)
     options = sql_options(settings) | jvm_options(settings, for_hours)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())

@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,15 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lib.infra.ports import free_port
+
 FOLDER = Path(tempfile.mkdtemp(prefix="arqesp-tests-"))
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def gone(pid: int) -> bool:
@@ -51,6 +45,10 @@ def left_behind() -> list[str]:
             if ours and process.pid != os.getpid() and not gone(process.pid) and "kafka.Kafka" not in line:
                 found.append(line)
     return found
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption("--crashes", type=int, default=4, help="how often the consumer is killed and started again")
 
 
 def pytest_configure() -> None:
@@ -122,19 +120,29 @@ def topic(cluster, request):
 
 
 @pytest.fixture(scope="session")
-def spark(settings):
+def spark_at_most_once(settings):
+    """Stops the session that the tests share, whichever of them started it."""
+    yield
+    from lib.spark_session import spark_session, stop
+
+    stop(spark_session(settings, "tests"))
+
+
+@pytest.fixture
+def spark(settings, spark_at_most_once):
+    """The Spark session that all tests share; a new one after a test that killed it."""
     from lib.spark_session import spark_session
 
-    session = spark_session(settings, "tests")
-    yield session
-    session.stop()
+    return spark_session(settings, "tests")
 
 
 @pytest.fixture(autouse=True)
 def no_query_left(request):
     """A failed test must not leave a query running beside the next one."""
     yield
-    if "spark" in request.fixturenames:
+    from lib.spark_session import died
+
+    if "spark" in request.fixturenames and not died():
         for query in request.getfixturevalue("spark").streams.active:
             query.stop()
 
@@ -154,7 +162,7 @@ def small_disk(tmp_path):
 
 
 class Run(subprocess.CompletedProcess):
-    """A command that has ended: `returncode`, `stdout`, `stderr`, and `error`, the CourseError that ended it or None."""
+    """A command that has ended: `returncode`, `stdout`, `stderr`, and `error`, the CourseError that ended it."""
 
     error = None
 

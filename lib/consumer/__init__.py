@@ -11,7 +11,6 @@ from lib.errors import QueryError, SettingError
 from lib.query import TrendQuery
 from lib.topics import Cluster
 
-BATCH_MESSAGES = 200_000
 SENDERS_CLOCK = (
     "note: the timestamps of {topic} are the senders' clocks: a sender whose clock is fast can make the tweets of all "
     "others late. To take the broker's clock: python -m lib.topics alter {topic} message.timestamp.type=LogAppendTime"
@@ -21,7 +20,7 @@ STARTED: dict[Path, Consumer] = {}
 
 
 def read_topic(
-    spark: SparkSession, cluster: Cluster, topic: str, starting: str | dict[int, int], at_most: int = BATCH_MESSAGES
+    spark: SparkSession, cluster: Cluster, topic: str, starting: str | dict[int, int], at_most: int = 200_000
 ) -> DataFrame:
     """The topic as a stream with Kafka's columns (key, value, topic, partition, offset, timestamp, timestampType).
 

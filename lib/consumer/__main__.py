@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = replace(settings, spark_master=options.master)
     spark = spark_session(settings, "trending topics", for_hours=not options.available_now)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
-    messages = read_topic(spark, cluster, options.topic, options.starting_offsets)
+    messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     consumer = start(messages, query, options.output, cluster, options.topic, options.checkpoint, trigger, options.top)
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

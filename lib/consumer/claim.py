@@ -34,6 +34,7 @@ class Claim:
             self.check_offsets(topic, cluster)
         except BaseException:
             self.release()
+            store.close()
             raise
 
     def release(self) -> None:
@@ -59,6 +60,9 @@ class Claim:
             raise unwritable(Path(error.filename or path), error.strerror) from None
 
     def open_store(self) -> None:
+        committed = last_number(self.checkpoint, "commits")
+        if committed is not None and not self.store.path.exists():
+            raise self.incomplete(None, committed)
         try:
             self.store.create()
         except DatabaseError as error:
@@ -76,11 +80,7 @@ class Claim:
                 checkpoint=self.checkpoint, belongs_to=before["checkpoint"],
             )  # fmt: skip
         if committed is not None and (written is None or written < committed):
-            raise QueryError(
-                f"the checkpoint {self.checkpoint} has counted batches that are not in {self.store.path}",
-                f"put the database of that run back, or {self.reset}",
-                missing=self.store.path, written=written, committed=committed,
-            )  # fmt: skip
+            raise self.incomplete(written, committed)
         planned = last_number(self.checkpoint, "offsets")
         if written is not None and (planned is None or written > planned):
             raise QueryError(
@@ -90,6 +90,14 @@ class Claim:
                 written=written, planned=planned,
             )  # fmt: skip
         self.store.remember(asked | {"checkpoint": str(self.checkpoint)})
+
+    def incomplete(self, written: int | None, committed: int) -> QueryError:
+        """The error for a store that lacks batches which its checkpoint has finished."""
+        return QueryError(
+            f"the checkpoint {self.checkpoint} has counted batches that are not in {self.store.path}",
+            f"put the database of that run back, or {self.reset}",
+            missing=self.store.path, written=written, committed=committed,
+        )  # fmt: skip
 
     def check_query(self, before: dict[str, str], asked: dict[str, str]) -> None:
         """QueryError where the store belongs to another query, or to a topic that is gone."""

@@ -141,7 +141,7 @@ class Store:
     def run(self) -> dict[str, str]:
         """The table `run`: {name: value}."""
         with self.engine.connect() as connection:
-            return dict(connection.execute(select(RUN)).tuples().all())
+            return dict(connection.execute(select(RUN)).all())
 
     def totals(self) -> dict[str, int]:
         """{received, counted, duplicates, late, malformed}, in messages, of all batches that Spark has reported."""

@@ -1,6 +1,8 @@
 """TCP ports of this machine: whether one is open, which program listens on it, and a free one."""
 
+import random
 import socket
+from contextlib import suppress
 
 import psutil
 
@@ -15,10 +17,15 @@ def is_open(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nothing listens on now.
+
+    Below 32768, from where on Linux takes the ports of outgoing connections: one of them could take it in the meantime.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            port = random.randrange(20_000, 32_768)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def owner(port: int) -> str:

@@ -97,10 +97,12 @@ class Cluster:
         self.close()
         patience = int(self.answer_seconds * 1000)
         try:
+            # A KafkaAdminClient (3.0.12) that cannot connect leaves a thread and its sockets behind.
+            wait_until(self.port_is_open, self.answer_seconds, every=0.1)
             self._client = KafkaAdminClient(
                 bootstrap_servers=self.address, bootstrap_timeout_ms=patience, request_timeout_ms=patience
             )
-        except KafkaError:
+        except (KafkaError, TimeoutError):
             raise BrokerError(
                 f"no broker answers at {self.address} (tried for {self.answer_seconds:g} s)",
                 "start one: make up (or: python -m lib.infra up); or use another: STREAM_BOOTSTRAP_SERVERS=host:port",

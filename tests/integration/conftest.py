@@ -28,3 +28,90 @@ def elsewhere(tmp_path):
     environment = {"STREAM_BUILD_DIR": str(tmp_path), "STREAM_BOOTSTRAP_SERVERS": f"localhost:{free_port()}"}
     yield environment
     infra.down(Settings.from_environment(os.environ | environment))
+
+
+MISCHIEF = {"late": 0.01, "duplicates": 0.02, "malformed": 0.01}
+FLAGS = [text for name, value in MISCHIEF.items() for text in (f"--{name}", value)]
+AT_ONCE, NOW = {"processingTime": "0 seconds"}, {"availableNow": True}
+
+
+@pytest.fixture
+def question():
+    """The query that the tests of the consumer run: windows of 30 s every 5 s, a watermark 30 s behind."""
+    from lib.query import TrendQuery
+
+    return TrendQuery("30 seconds", "5 seconds", "30 seconds")
+
+
+@pytest.fixture
+def send(settings, topic):
+    """Send values, every second one with a key, and wait until they are acknowledged; options as KafkaProducer.send."""
+    from kafka import KafkaProducer
+
+    def send(values, **options) -> None:
+        with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, max_request_size=4_000_000) as client:
+            for number, value in enumerate(values):
+                client.send(topic, value, b"key" if number % 2 or value is None else None, **options)
+            client.flush()
+
+    return send
+
+
+@pytest.fixture
+def fill(topic, run_main):
+    """Send tweets as fast as possible: `fill(1000, "--seed", 3)`."""
+
+    def fill(count: int, *options) -> None:
+        run = run_main("producer", "--topic", topic, "--count", count, "--rate", 0, *options)
+        assert run.returncode == 0, run.stderr
+
+    return fill
+
+
+@pytest.fixture
+def start(spark, cluster, topic, question, tmp_path):
+    """Start a consumer on the test's topic, into tmp_path/out, and end it with the test."""
+    from lib import consumer
+
+    started = []
+
+    def start(output=tmp_path / "out", starting="earliest", query=question, at_most=200_000, **options):
+        options = {"trigger": AT_ONCE} | options
+        messages = consumer.read_topic(spark, cluster, topic, starting, at_most)
+        started.append(consumer.start(messages, query, output, cluster, topic, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.active:
+            each.end()
+
+
+@pytest.fixture
+def judge(cluster, topic, question, tmp_path):
+    """The recount of what a store has counted, after every watermark, total and window in it was found equal to it."""
+    from lib.consumer.store import Store
+    from lib.ranking import to_dict
+    from lib.recount import compare, recount
+
+    def judge(output=tmp_path / "out"):
+        store = Store(output / "trends.db")
+        batches = store.batches()
+        records = cluster.read(topic, cluster.offsets(topic, "earliest"), batches[-1].ends)
+        answer = recount(records, batches, question.window_ms, question.slide_ms, question.watermark_ms)
+        compare(answer, store.totals(), to_dict(store.windows()))
+        store.close()
+        return answer
+
+    return judge
+
+
+def dead_letters(store) -> dict[tuple[int, int], str]:
+    """{(partition, offset): reason} of a store's dead letters."""
+    from sqlalchemy import select
+
+    from lib.consumer.store import DEAD_LETTERS
+
+    with store.engine.connect() as connection:
+        rows = connection.execute(select(DEAD_LETTERS.c.partition, DEAD_LETTERS.c.offset, DEAD_LETTERS.c.reason))
+        return {(partition, offset): reason for partition, offset, reason in rows}

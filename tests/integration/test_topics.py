@@ -24,16 +24,6 @@ def connections(cluster: Cluster) -> int:
     return sum(bool(c.raddr) and c.raddr.port == port for c in psutil.Process().net_connections("tcp"))
 
 
-@pytest.fixture
-def fill(topic, run_main):
-    """Send tweets to the test's topic."""
-
-    def send(count: int, *options) -> None:
-        assert run_main("producer", "--topic", topic, "--count", count, "--rate", 0, *options).returncode == 0
-
-    return send
-
-
 def test_created_once_and_then_used_as_it_is(cluster, topic):
     assert cluster.create(topic) is False
     assert cluster.create(topic, partitions=2) is False

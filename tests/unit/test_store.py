@@ -1,0 +1,120 @@
+"""The store of a trend query, without Spark: a batch written again changes nothing, and nothing is lost or guessed."""
+
+import sqlite3
+from datetime import datetime
+
+import pandas as pd
+import pytest
+from sqlalchemy import event, select
+
+from lib.consumer.store import DEAD_LETTERS, WINDOWS, Batch, Store
+
+NOON = 1767268800000  # 2026-01-01T12:00:00Z
+RUN = {"window": "10 seconds", "slide": "5 seconds", "watermark": "30 seconds"}
+VERDICTS = {"received": 9, "counted": 5, "duplicates": 2, "late": 1, "malformed": 1}
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "a folder ñ" / "trends.db")
+    made.create()
+    made.remember(RUN)
+    yield made
+    made.close()
+
+
+def counts(tweets: int, *starts: int, hashtag: str = "a") -> list[tuple]:
+    """Rows of windows of 10 s that start so many seconds after noon."""
+    return [(NOON + s * 1000, NOON + s * 1000 + 10_000, hashtag, tweets) for s in starts]
+
+
+def write(store, number: int, rows: list[tuple], ends: dict | None = None) -> None:
+    store.write(number, Batch(ends or {0: 10 * number}, NOON, NOON + number), rows, {"checkpoint_id": "c"})
+
+
+def test_a_batch_that_is_written_again_puts_the_same_values_under_the_same_keys(store):
+    write(store, 0, counts(3, 0, 5))
+    write(store, 1, counts(4, 5, 10))
+    before = store.windows(), store.batches()
+    write(store, 1, counts(4, 5, 10))
+    assert store.windows().equals(before[0]) and store.batches() == before[1]
+    assert before[0].tweets.tolist() == [3, 4, 4] and before[1][1] == Batch({0: 10}, NOON, NOON + 1)
+
+
+def test_a_batch_is_one_transaction(store):
+    write(store, 0, counts(3, 0))
+
+    def fail_at_the_end(connection, cursor, statement, *_):
+        if "INTO batches" in statement:
+            raise RuntimeError("killed")
+
+    event.listen(store.engine, "before_cursor_execute", fail_at_the_end)
+    with pytest.raises(RuntimeError):
+        write(store, 1, counts(9, 0, 5))
+    event.remove(store.engine, "before_cursor_execute", fail_at_the_end)
+    assert store.windows().tweets.tolist() == [3] and store.last_batch() == 0
+
+
+def test_what_spark_did_not_report_is_told_and_not_guessed(store):
+    for number in range(3):
+        write(store, number, counts(1, number))
+    store.report(0, NOON + 9000, VERDICTS)
+    assert store.totals() == VERDICTS
+    assert store.unreported() == 1, "batch 1; the report of the newest one may still come"
+    write(store, 0, counts(1, 0))
+    assert store.totals() == VERDICTS, "a batch that is replayed keeps its numbers until they are reported again"
+    store.report(2, None, dict.fromkeys(VERDICTS, 0))
+    assert store.totals() == VERDICTS
+
+
+def test_an_empty_store_has_nothing(store):
+    assert store.totals() == dict.fromkeys(VERDICTS, 0) and store.batches() == [] and store.last_batch() is None
+    assert store.newest() is None and store.windows().empty and store.ranking(10).empty
+
+
+def test_a_dead_letter_is_kept_once(store):
+    letter = {"partition": 0, "offset": 7, "timestamp": NOON, "reason": "not UTF-8", "value": b"\xff"}
+    store.add_dead_letters([letter, letter | {"offset": 8, "value": None}])
+    store.add_dead_letters([letter])
+    store.add_dead_letters([])
+    with store.engine.connect() as connection:
+        rows = connection.execute(select(DEAD_LETTERS).order_by(DEAD_LETTERS.c.offset)).all()
+    assert [tuple(row) for row in rows] == [
+        (0, 7, datetime(2026, 1, 1, 12), "not UTF-8", b"\xff"), (0, 8, datetime(2026, 1, 1, 12), "not UTF-8", None)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("newest, shown", [(14_999, 0), (15_000, 5), (19_999, 5), (20_000, 10)])
+def test_the_ranking_is_that_of_the_newest_complete_window(store, newest, shown):
+    write(store, 0, [row for s in (0, 5, 10) for row in counts(s + 1, s)])
+    store.report(0, NOON + newest, VERDICTS)
+    (row,) = store.ranking(10).to_dict("records")
+    assert row["window_start"] == pd.Timestamp(NOON + shown * 1000, unit="ms") and row["tweets"] == shown + 1
+    assert row["trend"][-2:] == ([shown - 4, shown + 1] if shown else [0, 1])
+
+
+def test_without_spark_s_report_the_newest_window_s_start_is_the_newest_time(store):
+    write(store, 0, [row for s in (0, 5, 10) for row in counts(1, s)])
+    assert store.newest() == datetime(2026, 1, 1, 12, 0, 10)
+    assert store.ranking(10).window_start[0] == pd.Timestamp(NOON, unit="ms")
+
+
+def test_a_ranking_reads_only_the_windows_that_it_shows(store):
+    write(store, 0, [row for s in range(0, 5000, 5) for row in counts(1, s)])
+    store.report(0, NOON + 5_000_000, VERDICTS)
+    read = []
+    event.listen(store.engine, "before_cursor_execute", lambda c, cursor, text, values, *_: read.append((text, values)))
+    store.ranking(10)
+    text, values = next((text, values) for text, values in read if "BETWEEN" in text)
+    with sqlite3.connect(store.path) as connection:
+        assert len(connection.execute(text, values).fetchall()) == 13
+        plan = " ".join(str(row) for row in connection.execute("EXPLAIN QUERY PLAN " + text, values))
+    assert "SEARCH" in plan and "SCAN" not in plan, "by its key, however many windows were ever counted"
+
+
+def test_a_student_s_sql(store):
+    write(store, 0, counts(3, 0))
+    with sqlite3.connect(store.path) as connection:
+        found = connection.execute("SELECT tweets FROM windows WHERE window_start = '2026-01-01 12:00:00'").fetchone()
+    assert found == (3,)
+    assert WINDOWS.primary_key.columns.keys() == ["window_start", "hashtag"]
