@@ -232,14 +232,28 @@ def test_a_deadline_that_passes_tells_the_lag(start):
     assert not running.active
 
 
-def test_spark_listens_on_loopback_only(spark):
-    listening = [
-        connection.laddr.ip.removeprefix("::ffff:")
-        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
-        for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert len(listening) > 1 and set(listening) == {"127.0.0.1"}
+def test_spark_listens_on_loopback_only():
+    """In a process of its own with the web UI, which the shared session does not have."""
+    code = (
+        "from lib.settings import Settings; from lib.spark_session import spark_session; "
+        "print(spark_session(Settings.from_environment()).sparkContext.uiWebUrl, flush=True); input()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"STREAM_SPARK_UI": "true"},
+    )  # fmt: skip
+    try:
+        web_port = int(process.stdout.readline().rpartition(":")[2])
+        listening = [
+            connection.laddr
+            for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            for connection in each.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+    finally:
+        process.communicate("\n", timeout=30)
+    assert web_port in [address.port for address in listening] and len(listening) > 2
+    assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
 
 
 def test_the_line_that_help_prints_for_spark_submit_works(topic, fill, judge, tmp_path, run_main):
