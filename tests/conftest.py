@@ -120,7 +120,7 @@ def topic(cluster, request):
 
 
 @pytest.fixture(scope="session")
-def spark_at_most_once(settings):
+def one_spark(settings):
     """Stops the session that the tests share, whichever of them started it."""
     yield
     from lib.spark_session import spark_session, stop
@@ -129,22 +129,13 @@ def spark_at_most_once(settings):
 
 
 @pytest.fixture
-def spark(settings, spark_at_most_once):
-    """The Spark session that all tests share; a new one after a test that killed it."""
-    from lib.spark_session import spark_session
+def spark(settings, one_spark):
+    """The Spark session that all tests share, a new one after a test that killed it; no query is left in it."""
+    from lib.spark_session import died, spark_session
 
-    return spark_session(settings, "tests")
-
-
-@pytest.fixture(autouse=True)
-def no_query_left(request):
-    """A failed test must not leave a query running beside the next one."""
-    yield
-    from lib.spark_session import died
-
-    if "spark" in request.fixturenames and not died():
-        for query in request.getfixturevalue("spark").streams.active:
-            query.stop()
+    yield spark_session(settings, "tests")
+    for query in [] if died() else spark_session(settings, "tests").streams.active:
+        query.stop()
 
 
 @pytest.fixture

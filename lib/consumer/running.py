@@ -165,7 +165,8 @@ class Consumer:
             query.stop()
         if was_active:  # the dead letters that came since its last trigger
             self._collect_dead_letters({"availableNow": True})
-            self.queries.pop().awaitTermination(30)
+            with suppress(PySparkException):  # the topic is gone: none came
+                self.queries.pop().awaitTermination(30)
         return self.progress.terminated.wait(30)
 
     def release(self) -> None:

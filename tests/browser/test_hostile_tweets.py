@@ -28,13 +28,12 @@ HOSTILE = [
     "{{ 7 * 7 }} {% raw %} ${7*7} %s #{i} `rm -rf` **bold** [x](javascript:alert(1)) #_under_",
     "#עברית5 #العربية 🎉 #emoji🎉x #ñandú",
 ]
-# JupyterLab typesets formulas in every HTML output, DataFrames too; our own table says that it wants none.
-FORMULAS = {text for text in HOSTILE if "$$" in text}
 CELLS = [
     f"""import json, ipywidgets, pandas as pd
 from IPython.display import HTML, display
 from lib import consumer
 from lib.consumer.status import Status
+from lib.course.tables import show_dollars_as_text
 from lib.live_table import LiveTable, to_html
 from lib.query import TrendQuery
 from lib.ranking import ranking
@@ -51,7 +50,8 @@ def start(name):
     return consumer.start(messages, query, settings.build_dir / "runs" / name, cluster, "{TOPIC}", top=50)""",
     "running = start('hostile')\ntable = LiveTable(running, 1).show()",
 ]
-AS_DATAFRAME = f"""pd.options.display.max_colwidth = None
+AS_DATAFRAME = f"""show_dollars_as_text()
+pd.options.display.max_colwidth = None
 texts = pd.DataFrame({{"text": [json.loads(m.value)["text"] for m in cluster.read("{TOPIC}")]}})
 print(*texts["text"], sep="\\n")
 texts"""
@@ -63,6 +63,11 @@ counts = pd.DataFrame({"window_start": end - 30 * second, "window_end": end, "ha
 html = to_html(ranking(counts, end, 50, second), {"received": 1}, Status("failed", " ".join(bad)))
 display(ipywidgets.HTML(html))
 display(HTML(html))"""
+
+# What cannot be written fails the query.
+REFUSE_ROWS = """with again.store.engine.begin() as connection:
+    connection.exec_driver_sql(
+        "CREATE TRIGGER full BEFORE INSERT ON windows BEGIN SELECT RAISE(ABORT, 'no room for a window'); END")"""
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +130,7 @@ def test_hostile_hashtags_in_the_live_table(hostile, send):
 def test_hostile_texts_as_pandas_and_as_a_table_show_them(hostile, lab):
     page = hostile.page
     hostile.shows(hostile.run(AS_DATAFRAME).locator("table.dataframe"), "passwd")
-    assert cells_of(page, "table.dataframe td") >= set(HOSTILE) - FORMULAS
+    assert cells_of(page, "table.dataframe td") >= set(HOSTILE)
     printed = page.locator("[data-mime-type='application/vnd.jupyter.stdout']").last.text_content()
     assert all(text in printed for text in HOSTILE)
 
@@ -147,7 +152,7 @@ def test_hostile_texts_in_the_exported_page(hostile, lab):
     page = lab.page()
     page.goto(exported.as_uri())
     page.locator("table.dataframe").wait_for()
-    assert cells_of(page, "table.dataframe td") >= set(HOSTILE) - FORMULAS
+    assert cells_of(page, "table.dataframe td") >= set(HOSTILE)
     assert cells_of(page, ".trending td:nth-child(2)") >= {f"#{text}" for text in HOSTILE}
     assert_harmless(page)
     page.screenshot(path=lab.screenshots() / "hostile_exported.png", full_page=True)
@@ -159,13 +164,9 @@ def test_a_failed_query_says_so_in_place(hostile, send):
     failing = "again = start('failing')\nLiveTable(again, 1).show();"
     hostile.run(failing)
     hostile.shows(hostile.table, "running", seconds=60)
-    # What cannot be written fails the query: a file is where its folder of windows was.
-    hostile.run(
-        "import shutil\nfolder = settings.build_dir / 'runs/failing/trends'\n"
-        "shutil.rmtree(folder, ignore_errors=True)\nfolder.touch();"
-    )
+    hostile.run(REFUSE_ROWS)
     send(["one more #tweet"])
     hostile.shows(hostile.table, "failed", seconds=60)
     hostile.shows(hostile.table.locator(".advice.error"), "the streaming query failed")
-    hostile.shows(hostile.table.locator(".advice.error"), "Parent path is not a directory")
+    hostile.shows(hostile.table.locator(".advice.error"), "no room for a window")
     hostile.screenshot("live_table_failed")

@@ -11,8 +11,7 @@ from lib.errors import StepError
 # A second notebook on the same broker and topic, which verifies its own tweets.
 SECOND = [
     """from datetime import UTC, datetime
-from lib import consumer, trends, tweets
-from lib.consumer.checkpoint import read_offset_log
+from lib import consumer, tweets
 from lib.producer import start_producer
 from lib.query import TrendQuery
 from lib.ranking import to_dict
@@ -34,10 +33,10 @@ running.active, producer.running""",
     """producer.wait(seconds=120)
 running.wait_for(cluster.offsets(topic), seconds=180)
 totals = running.stop()""",
-    """batches = read_offset_log(output / "checkpoint")
+    """batches = running.store.batches()
 records = list(cluster.read(topic, beginning, batches[-1].ends))
 answer = recount(records, batches, query.window_ms, query.slide_ms, query.watermark_ms)
-compare(answer, totals, to_dict(trends.largest_on_record(spark.read.parquet(str(output / "trends"))).toPandas()))
+compare(answer, totals, to_dict(running.store.windows()))
 own = answer.totals(of=sent_by(tweets.stream(**producer.options), records))
 assert (own["received"], own["duplicates"], own["malformed"]) == (5000, 100, 50), own
 assert totals["received"] > own["received"], "nobody else sent a message meanwhile\"""",
