@@ -26,7 +26,10 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-.PHONY: help install run test notebooks lab up down doctor clean lock lint
+# Two workers, each with a broker and a Spark of its own; a file's tests stay together, as a notebook's cells must.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: help install run test quick bench notebooks lab up down doctor clean lock
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +43,14 @@ run: $(STAMP)  ## run the whole pipeline once and verify its counts: broker, pro
 test: $(STAMP)  ## run all tests
 	@$(BIN)/python -m ruff check --quiet .
 	@$(BIN)/python -m ruff format --check --quiet .
-	@$(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 300 tests notebooks
+	@$(PYTEST) --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 300 tests notebooks
+
+quick: $(STAMP)  ## run the tests that need no broker, in under two minutes
+	@$(BIN)/python -m ruff check --quiet .
+	@$(PYTEST) tests/unit tests/spark
+
+bench: $(STAMP)  ## measure the consumer: drain of a backlog, micro-batch time, time to the first rows (20 minutes)
+	@$(BIN)/python -m tests.benchmarks
 
 notebooks: $(STAMP)  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
 	@$(BIN)/python -m lib.course.series $(if $(UPDATE),--update)

@@ -29,11 +29,11 @@ LOG_KEY = "spark.arqesp.log"
 CONNECTION_LOST = (Py4JNetworkError, OSError)  # what a call raises when Spark's Java process has ended
 
 
-def spark_session(settings: Settings, name: str = "trending topics", for_hours: bool = False) -> SparkSession:
+def spark_session(settings: Settings, name: str = "trending topics", throughput: bool = False) -> SparkSession:
     """The running session, or a new one at `settings.spark_master`.
 
     Times are UTC. Its log is build/logs/spark.log; nothing is printed, nothing listens outside 127.0.0.1.
-    `for_hours` lets the JVM compile for throughput; without it a lesson's first batch comes a quarter sooner.
+    `throughput` lets the JVM compile for throughput; without it a lesson's first batch comes a quarter sooner.
     Raises JavaError, JarError, SettingError for an invalid master or a build folder that cannot be written, and
     QueryError where Spark does not start.
     """
@@ -49,7 +49,7 @@ def spark_session(settings: Settings, name: str = "trending topics", for_hours: 
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM already, with its own options
         return SparkSession.builder.appName(name).config(map=sql_options(settings)).getOrCreate()
     set_environment(settings)
-    options = sql_options(settings) | jvm_options(settings, for_hours)
+    options = sql_options(settings) | jvm_options(settings, throughput)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())
     context = SparkContext(gateway=running_gateway() or launch(conf, settings.folder("logs")), conf=conf)
     if threading.current_thread() is threading.main_thread():
@@ -135,14 +135,15 @@ def sql_options(settings: Settings) -> dict[str, str]:
     }
 
 
-def jvm_options(settings: Settings, for_hours: bool) -> dict[str, str]:
+def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
     """The options of the driver's JVM, which are read only at its start."""
     connector, temporary = jars("connector"), settings.folder("tmp").as_posix()
     log = settings.folder("logs") / "spark.log"
     java = (
         f'"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}" "-Dcourse.log={log.as_posix()}" -Dcourse.level=WARN'
     )
-    java += f' "-Djava.io.tmpdir={temporary}" -XX:+UseSerialGC' + ("" if for_hours else " -XX:TieredStopAtLevel=1")
+    java += f' "-Djava.io.tmpdir={temporary}" -XX:+UseSerialGC -XX:MetaspaceSize=256m -Xms512m'
+    java += "" if throughput else " -XX:TieredStopAtLevel=1"
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",

@@ -13,9 +13,10 @@ TWEET = ["id", "text", "created_at"]  # the same in all three: the same tweet
 SCHEMA = "id VARIANT, user STRING, text VARIANT, created_at STRING"
 JSON_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 HASHTAG = r"#([\p{L}\p{M}\p{N}_]+)"  # Java's \w matches ASCII letters only
-SAFE = r'[^"\\\x00-\x1f]*'  # the inside of a JSON string without escapes
+SAFE = r'[^"\\\x00-\x1f]*+'  # the inside of a JSON string without escapes
+TEXT = rf'{SAFE}(?:\\["\\/bfnrt]{SAFE}){{0,9}}'  # with a few escapes; without a limit, Java's matcher runs out of stack
 USUAL_FORM = (
-    rf'^\{{"id":"{SAFE}","user":"{SAFE}","text":"{SAFE}","lang":"{SAFE}",'
+    rf'^\{{"id":"{SAFE}","user":"{SAFE}","text":"{TEXT}","lang":"{SAFE}",'
     r'"created_at":"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","retweets":(0|[1-9]\d{0,8})\}$'
 )
 

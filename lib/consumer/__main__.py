@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cluster = Cluster(options.bootstrap_servers, settings.answer_seconds)
     cluster.require()
     settings = replace(settings, spark_master=options.master)
-    spark = spark_session(settings, "trending topics", for_hours=not options.available_now)
+    spark = spark_session(settings, "trending topics", throughput=options.available_now)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     consumer = start(messages, query, options.output, cluster, options.topic, options.checkpoint, trigger, options.top)

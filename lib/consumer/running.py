@@ -62,15 +62,16 @@ class Consumer:
                     "the trigger is what writeStream.trigger takes, such as {'processingTime': '2 seconds'}",
                 ) from None
             raise
-        self.counting, self.rejecting = self.queries
+        self.counting = self.queries[0]
 
     def _start(self, messages: DataFrame) -> None:
         self.spark.streams.addListener(self.progress)
         trigger = self.options["trigger"]
         counts = trends.trending(messages, self.query)
-        self._run(self.progress.query_name, counts, self.checkpoint, self._write_windows, trigger)
         self._dead_letters = messages.transform(trends.dead_letters)
-        self._collect_dead_letters(trigger if "availableNow" in trigger else DEAD_LETTERS_EVERY)
+        self._run(self.progress.query_name, counts, self.checkpoint, self._write_windows, trigger)
+        if "availableNow" in trigger:
+            self._collect_dead_letters(trigger)
 
     def _collect_dead_letters(self, trigger: dict) -> None:
         folder = self.checkpoint / "dead_letters"
@@ -88,6 +89,8 @@ class Consumer:
         counts = batch.select(F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets").collect()
         run = {"checkpoint_id": identity(self.checkpoint)}
         self.store.write(number, limits(self.checkpoint, number), counts, run)
+        if len(self.queries) == 1:  # only now, so that the first rows do not have to wait for it
+            self._collect_dead_letters(DEAD_LETTERS_EVERY)
 
     def _write_dead_letters(self, batch: DataFrame, number: int) -> None:
         rows = batch.withColumn("timestamp", F.unix_millis("timestamp")).collect()
@@ -101,7 +104,7 @@ class Consumer:
 
     @property
     def active(self) -> bool:
-        """Whether both queries run; False also where one has ended by itself, or Spark has died."""
+        """Whether it runs; False also where one of its queries has ended by itself, or Spark has died."""
         return self._ask_spark(lambda: all(query.isActive for query in self.queries))
 
     @property
@@ -141,7 +144,9 @@ class Consumer:
             )
 
     def end(self) -> None:
-        """End both queries, the counting one between two batches, and wait for Spark's last report."""
+        """End the queries, the counting one between two batches, and wait for Spark's last report."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         try:
             reported = self._end_queries()
@@ -161,11 +166,10 @@ class Consumer:
         with suppress(TimeoutError):  # then the batch is cut off, and replayed from the checkpoint
             wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)
         for query in self.queries:
-            was_active = query.isActive
             query.stop()
-        if was_active:  # the dead letters that came since its last trigger
-            self._collect_dead_letters({"availableNow": True})
-            with suppress(PySparkException):  # the topic is gone: none came
+        if "availableNow" not in self.options["trigger"]:  # the dead letters that came since the last trigger
+            with suppress(PySparkException):  # the topic is gone, or the disk is full
+                self._collect_dead_letters({"availableNow": True})
                 self.queries.pop().awaitTermination(30)
         return self.progress.terminated.wait(30)
 

@@ -45,7 +45,7 @@ def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
             elif progress.last is not shown:
                 shown = progress.last
                 console.print(
-                    f"batch {shown.number}: {shown.per_second:,.0f} tweets/s, {shown.seconds:.1f} s, "
+                    f"batch {shown.number}: {shown.per_second:,.0f} tweets/s, {shown.seconds:.2f} s, "
                     f"state {shown.state_rows:,} rows, watermark {shown.watermark[11:19] or '-'}", highlight=False,
                 )  # fmt: skip
             time.sleep(0.5 if console.is_terminal else 0.1)

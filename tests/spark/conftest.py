@@ -43,6 +43,7 @@ FORM = '{"id":"a","user":"u","text":"#x","lang":"en","created_at":"2026-01-01T12
 USUAL = [FORM.encode(), FORM.encode() + b"\n", FORM.replace("#x", "#ñ 😀").encode()]
 USUAL += [FORM.replace("2026-01-01T12:00:00.000Z", time).encode() for time in ODD_TIMES]
 USUAL += [FORM.encode().replace(b"#x", odd) for odd in (*ODD_TEXTS, b"\t", b"\x00", b"\\n", b"\\q", b'"', b"\x7f")]
+USUAL += [FORM.encode().replace(b"#x", odd * n) for odd in (b"\\n", b'\\"', b"\\u0041") for n in (1, 9, 10, 9999)]
 USUAL += [FORM.replace(":1}", f":{odd}}}").encode() for odd in ("01", "-1", "1.5", "1e9", "9" * 10, "", "null")]
 USUAL += [FORM.replace('"lang":"en"', odd).encode() for odd in ('"lang":null', '"id":"b"', '"lang":"en","id":"b"')]
 HOSTILE = [
