@@ -69,9 +69,9 @@ def environment(copy: Path) -> dict[str, str]:
 
 def check_import(copy: Path) -> None:
     """OutOfDate unless Python, and a child process of it, import `lib` from the copy, whatever folder they run in."""
-    child = "import lib; print(lib.__file__)"
+    child = "import lib; print(lib.__file__, flush=True)"
     code = f"import subprocess, sys; {child}; subprocess.run([sys.executable, '-c', {child!r}])"
-    command = [sys.executable, "-c", code.replace("; subprocess.run", "; sys.stdout.flush(); subprocess.run")]
+    command = [sys.executable, "-c", code]
     run = subprocess.run(command, cwd=copy.parent, env=environment(copy), capture_output=True, text=True)
     if run.stdout.splitlines() != [str(copy / "lib" / "__init__.py")] * 2:
         raise OutOfDate(f"the copy's lib is not the one that is imported: {run.stdout}{run.stderr}")
