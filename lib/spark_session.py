@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyspark
 from py4j.java_gateway import JavaGateway
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
@@ -26,7 +26,7 @@ from lib.settings import Settings
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 LOG_KEY = "spark.arqesp.log"
-CONNECTION_LOST = (Py4JNetworkError, OSError)  # what a call raises when Spark's Java process has ended
+CONNECTION_LOST = (Py4JError, OSError)  # what a call raises when Spark's Java process has ended
 
 
 def spark_session(settings: Settings, name: str = "trending topics", throughput: bool = False) -> SparkSession:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import signal
 import threading
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cluster = Cluster(options.bootstrap_servers, settings.answer_seconds)
     cluster.require()
     settings = replace(settings, spark_master=options.master)
+    # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
+    logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")
     spark = spark_session(settings, "trending topics", throughput=options.available_now)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -133,9 +134,10 @@ def test_the_command_ends_with_two_lines_where_spark_dies(topic, fill, tmp_path,
     process = spawn("consumer", "--topic", topic, "--output", tmp_path / "out")
 
     def java() -> list[psutil.Process]:
-        return [
-            p for p in psutil.Process(process.pid).children(recursive=True) if "SparkSubmit" in " ".join(p.cmdline())
-        ]
+        with suppress(psutil.Error):  # one of them has ended meanwhile
+            below = psutil.Process(process.pid).children(recursive=True)
+            return [p for p in below if "org.apache.spark.deploy.SparkSubmit" in p.cmdline()]
+        return []
 
     wait_until(java, seconds=60)
     if moment == "later":

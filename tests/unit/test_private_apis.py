@@ -1,6 +1,7 @@
 """Each use of a library's private API: a test fails here, by its name, when the library has changed."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock
 
@@ -33,5 +34,6 @@ def test_ipykernel_hands_a_click_to_the_subshell_it_was_sent_to(kept):
             patch.setattr("threading.current_thread", lambda: loop)
             await Kernel.shell_channel_thread_main(kernel, click)
 
-    asyncio.run(deliver())
+    with ThreadPoolExecutor() as pool:  # this thread may have an event loop, that of a browser test
+        pool.submit(asyncio.run, deliver()).result()
     assert reached == ["a subshell" if kept else None], kernel.log.mock_calls
