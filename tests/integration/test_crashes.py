@@ -139,10 +139,10 @@ def test_the_command_ends_with_two_lines_where_spark_dies(topic, fill, tmp_path,
             return [p for p in below if "org.apache.spark.deploy.SparkSubmit" in p.cmdline()]
         return []
 
-    wait_until(java, seconds=60)
+    (spark,) = wait_until(java, seconds=60)
     if moment == "later":
         wait_until(lambda: written(tmp_path / "out") >= 0, seconds=60)
-    java()[0].kill()
+    spark.kill()
     _, err = process.communicate(timeout=30)
     lines = err.strip().splitlines()
     assert process.returncode == 1 and lines[0].startswith("QueryError: Spark's Java process ") and len(lines) <= 5, err
