@@ -136,7 +136,9 @@ def test_the_command_ends_with_two_lines_where_spark_dies(topic, fill, tmp_path,
     def java() -> list[psutil.Process]:
         with suppress(psutil.Error):  # one of them has ended meanwhile
             below = psutil.Process(process.pid).children(recursive=True)
-            return [p for p in below if "org.apache.spark.deploy.SparkSubmit" in p.cmdline()]
+            return [
+                p for p in below if "-Xmx1g" in p.cmdline()
+            ]  # not the short-lived one that puts its command together
         return []
 
     (spark,) = wait_until(java, seconds=60)
