@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Self
 
 import ipywidgets
+import pandas as pd
 from IPython.display import HTML, display
+from sqlalchemy.exc import DatabaseError
 
 from lib.consumer.running import Consumer
-from lib.consumer.status import look
+from lib.consumer.status import Status, look
 from lib.live_table.html import to_html
+from lib.ranking import RANKING
 
 
 class LiveTable:
@@ -37,8 +40,13 @@ class LiveTable:
         self.close()
 
     def html(self) -> str:
-        """The table as it is now."""
-        return to_html(self.consumer.progress.ranking(), self.consumer.progress.totals, look(self.consumer))
+        """The table as it is now; without rows where the database cannot be read."""
+        progress = self.consumer.progress
+        try:
+            return to_html(progress.ranking(), progress.totals, look(self.consumer))
+        except DatabaseError as error:
+            what = f"The database {progress.store.path} cannot be read: {error.orig}"
+            return to_html(pd.DataFrame(columns=RANKING), {}, Status("failed", what))
 
     def show(self) -> Self:
         """Display the table and start to refresh it."""

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.consumer.status import Status
+from lib.consumer.store import Store
 from lib.live_table import LiveTable, to_html, widget
 from lib.ranking import ranking
 from lib.wait import wait_until
@@ -127,3 +128,13 @@ def test_a_paused_table_stands_still_and_still_shows_the_end(shown, end):
         end(table)
         wait_until(lambda: not table._thread.is_alive(), 5)
         assert "dot stopped" in table.table.value and "paused" not in table.table._dom_classes
+
+
+def test_a_database_that_cannot_be_read_is_told_and_the_table_keeps_refreshing(shown, tmp_path):
+    consumer = Running()
+    store = Store(tmp_path / "missing" / "trends.db")
+    consumer.progress = SimpleNamespace(ranking=lambda: store.ranking(10), totals={}, last=None, store=store)
+    with LiveTable(consumer, refresh_seconds=0.01) as table:
+        wait_until(lambda: "dot failed" in table.table.value, 5)
+        assert "cannot be read" in table.table.value and str(tmp_path) in table.table.value
+        assert table._thread.is_alive()
