@@ -62,7 +62,7 @@ def test_two_notebooks_at_once_verify_each_its_own_tweets_among_those_of_others(
     )
     sent, counted, duplicates, late, malformed = map(int, found.groups())
     assert sent == 20_000 == counted + duplicates + late + malformed
-    assert duplicates == 400 and malformed == 200 and 0 < late <= 200
+    assert duplicates == 400 and malformed == 200 and 0 <= late <= 200  # none where a slow machine takes two batches
     assert "Trending topics" in run.stdout and run.stdout.count("│") > 30
 
     executed = settings.build_dir / "00_master.ipynb"
