@@ -5,13 +5,17 @@ One node in KRaft mode, broker and controller in one process, listening on 127.0
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from lib.errors import BrokerError
 from lib.infra.jars import jars
 from lib.infra.java import LOG_CONFIGURATION, find_java
 from lib.infra.ports import free_port
 from lib.settings import Settings
+from lib.wait import wait_until
 
 CLUSTER_ID = "YXJxZXNwLWNvdXJzZS0wMQ"  # any 16 bytes in base64; fixed, so that a folder is recognised as this project's
 
@@ -45,6 +49,9 @@ def start(settings: Settings, folder: Path) -> int:
             [*java, "kafka.Kafka", properties],
             stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True, cwd=folder,
         )  # fmt: skip
+    # Under load a new process has no command line for a moment, by which it is recognised as the broker.
+    with suppress(psutil.Error, TimeoutError):  # it has ended already
+        wait_until(psutil.Process(process.pid).cmdline, seconds=5, every=0.001)
     return process.pid
 
 
