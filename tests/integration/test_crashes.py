@@ -134,12 +134,13 @@ def test_the_command_ends_with_two_lines_where_spark_dies(topic, fill, tmp_path,
     process = spawn("consumer", "--topic", topic, "--output", tmp_path / "out")
 
     def java() -> list[psutil.Process]:
-        with suppress(psutil.Error):  # one of them has ended meanwhile
-            below = psutil.Process(process.pid).children(recursive=True)
-            return [
-                p for p in below if "-Xmx1g" in p.cmdline()
-            ]  # not the short-lived one that puts its command together
-        return []
+        """Spark's process; not the short-lived one that puts its command together."""
+        found = []
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has ended
+                if "-Xmx1g" in child.cmdline():
+                    found.append(child)
+        return found
 
     (spark,) = wait_until(java, seconds=60)
     if moment == "later":
