@@ -36,6 +36,18 @@ def test_a_stream_is_counted_exactly_while_it_arrives(cluster, topic, fill, star
     assert not running.progress.ranking().empty
 
 
+def test_dead_letters_since_the_last_trigger_are_written_at_the_stop(cluster, topic, fill, start, monkeypatch):
+    monkeypatch.setattr("lib.consumer.running.DEAD_LETTERS_EVERY", {"processingTime": "1 hour"})
+    running = start()
+    fill(100, "--malformed", 0.1)
+    wait_until(lambda: len(dead_letters(running.store)) == 10, seconds=60)
+    fill(100, "--seed", 1, "--malformed", 0.1)
+    running.wait_for(cluster.offsets(topic), seconds=60)
+    assert len(dead_letters(running.store)) == 10
+    running.stop()
+    assert len(dead_letters(running.store)) == 20
+
+
 def test_hostile_messages_never_stop_the_query(cluster, topic, send, start, judge):
     cluster.alter(topic, "message.timestamp.type", "CreateTime")
     values = [value for value in HOSTILE if value is None or len(value) < 900_000]
