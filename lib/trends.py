@@ -13,11 +13,12 @@ TWEET = ["id", "text", "created_at"]  # the same in all three: the same tweet
 SCHEMA = "id VARIANT, user STRING, text VARIANT, created_at STRING"
 JSON_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 HASHTAG = r"#([\p{L}\p{M}\p{N}_]+)"  # Java's \w matches ASCII letters only
-SAFE = r'[^"\\\x00-\x1f]*+'  # the inside of a JSON string without escapes
-TEXT = rf'{SAFE}(?:\\["\\/bfnrt]{SAFE}){{0,9}}'  # with a few escapes; without a limit, Java's matcher runs out of stack
-USUAL_FORM = (
-    rf'^\{{"id":"{SAFE}","user":"{SAFE}","text":"{TEXT}","lang":"{SAFE}",'
-    r'"created_at":"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","retweets":(0|[1-9]\d{0,8})\}$'
+STRING = r'"[^"\\\x00-\x1f]*+"'  # in JSON, without escapes
+TIME = r"(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+# The form in which most tweets are sent: cutting it at its quotes takes a fifth of the time of from_json.
+PLAIN = (
+    rf'^\{{"id":{STRING},"user":{STRING},"text":{STRING},"lang":{STRING},"created_at":"{TIME}",'
+    r'"retweets":(0|[1-9]\d{0,8})\}\z'
 )
 
 
@@ -44,18 +45,17 @@ def parse(messages: DataFrame) -> DataFrame:
     strings, which has a `user`, and whose `created_at` has the form 2026-01-01T12:00:00.000Z and is at most 10 seconds
     ahead of Kafka's timestamp. from_json ignores what follows the object.
     """
-    json = F.from_json(F.col("value").cast("string"), SCHEMA, JSON_OPTIONS)
-    # Replace digits by 0 and compare: faster than a regular expression, and as strict.
-    shape = F.translate("json.created_at", "0123456789", "0000000000")
-    time = F.when(
-        (shape == "0000-00-00T00:00:00.000Z") & (F.col("json.created_at") >= "0001"),
-        F.try_to_timestamp("json.created_at"),
+    text, plain = F.col("value").cast("string"), F.col("plain")
+    columns = messages.select("partition", "offset", "timestamp", "value", text.alias("json"))
+    fields = columns.withColumn("plain", is_plain(F.col("json"))).withColumn(
+        "other", F.when(~plain, F.from_json("json", SCHEMA, JSON_OPTIONS))
     )
-    return messages.select("partition", "offset", "timestamp", "value", json.alias("json")).select(
-        string_field("id"),
-        "json.user",
-        string_field("text"),
-        time.alias("created_at"),
+    time = F.when(F.col("other.created_at").rlike(rf"^{TIME}\z"), F.col("other.created_at"))
+    return fields.select(
+        F.when(plain, quoted("json", 2)).otherwise(string_field("other.id")).alias("id"),
+        F.when(plain, quoted("json", 4)).otherwise(F.col("other.user")).alias("user"),
+        F.when(plain, quoted("json", 6)).otherwise(string_field("other.text")).alias("text"),
+        F.try_to_timestamp(F.when(plain, plain_time("json")).otherwise(time)).alias("created_at"),
         "partition",
         "offset",
         "timestamp",
@@ -63,10 +63,25 @@ def parse(messages: DataFrame) -> DataFrame:
     ).withColumn("reason", reason())  # fmt: skip
 
 
+def is_plain(text: Column) -> Column:
+    """Whether a message has the form PLAIN: if it is in UTF-8, it is a JSON object with a tweet's fields."""
+    return F.coalesce(text.rlike(PLAIN), F.lit(False))
+
+
+def quoted(text: Column | str, number: int) -> Column:
+    """The quoted string of that number, from 1, in a text without escapes."""
+    return F.substring_index(F.substring_index(text, '"', 2 * number), '"', -1)
+
+
+def plain_time(text: Column | str) -> Column:
+    """`created_at` of a message in the form PLAIN: what follows its last quote but three."""
+    return F.substring(F.substring_index(text, '"', -4), 1, 24)
+
+
 def string_field(name: str) -> Column:
     """The JSON field as STRING; null where it is missing or of another JSON type."""
-    is_string = F.schema_of_variant(f"json.{name}") == "STRING"
-    return F.when(is_string, F.variant_get(f"json.{name}", "$", "string")).alias(name)
+    is_string = F.schema_of_variant(name) == "STRING"
+    return F.when(is_string, F.variant_get(name, "$", "string"))
 
 
 def reason() -> Column:
@@ -106,19 +121,13 @@ def keep_tweets(parsed: DataFrame) -> DataFrame:
 
 def dead_letters(messages: DataFrame) -> DataFrame:
     """Kafka messages to the malformed ones among them: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING,
-    value BINARY). Parses only those that a cheap pattern does not recognise as tweets."""
-    parsed = messages.where(~looks_valid()).transform(parse)
-    return parsed.where(F.col("reason").isNotNull()).select("partition", "offset", "timestamp", "reason", "value")
-
-
-def looks_valid() -> Column:
-    """Whether a message is a tweet in the form in which most are sent. True only for what `parse` finds valid; False
-    decides nothing."""
+    value BINARY). Parses only those that are not in the plain form, or dated too far ahead."""
     text = F.col("value").cast("string")
-    created = F.substring(F.substring_index(text, '"created_at":"', -1), 1, 24)
-    time = F.try_to_timestamp(created)
-    valid = text.rlike(USUAL_FORM) & F.is_valid_utf8(text) & time.isNotNull() & (time <= latest())
-    return F.coalesce(valid, F.lit(False))
+    valid = is_plain(text) & F.is_valid_utf8(text) & (F.try_to_timestamp(plain_time(text)) <= latest())
+    parsed = messages.where(~F.coalesce(valid, F.lit(False))).transform(parse)
+    # Without a step between, Spark would filter first, and parse each message once for each field that this needs.
+    parsed = parsed.observe("parsed", F.count(F.lit(1)).alias("messages"))
+    return parsed.where("reason IS NOT NULL").select("partition", "offset", "timestamp", "reason", "value")
 
 
 def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:

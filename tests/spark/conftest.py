@@ -38,14 +38,20 @@ ODD_TIMES = """2026-01-01T12:00:00Z|2026-01-01T12:00:00.000|2026-01-01T12:00:00.
 2026-01-01T12:00:00.00 Z|2026-01-01T12:00:00.000Z |+026-01-01T12:00:00.000Z""".replace("\n", "|").split("|")
 ODD_NUMBERS = ("1" * 1000, "1" * 1001, "-" + "1" * 1000, "1." + "1" * 999, "1." + "1" * 1000, "1e-" + "0" * 1000)
 ODD_NUMBERS += ("1" * 5000,)
-# In the form of the generator, which `trends.looks_valid` recognises, and with something wrong in it.
+# In the form of the generator, which `trends.is_plain` recognises, and with something wrong in it.
 FORM = '{"id":"a","user":"u","text":"#x","lang":"en","created_at":"2026-01-01T12:00:00.000Z","retweets":1}'
-USUAL = [FORM.encode(), FORM.encode() + b"\n", FORM.replace("#x", "#ñ 😀").encode()]
-USUAL += [FORM.replace("2026-01-01T12:00:00.000Z", time).encode() for time in ODD_TIMES]
-USUAL += [FORM.encode().replace(b"#x", odd) for odd in (*ODD_TEXTS, b"\t", b"\x00", b"\\n", b"\\q", b'"', b"\x7f")]
-USUAL += [FORM.encode().replace(b"#x", odd * n) for odd in (b"\\n", b'\\"', b"\\u0041") for n in (1, 9, 10, 9999)]
-USUAL += [FORM.replace(":1}", f":{odd}}}").encode() for odd in ("01", "-1", "1.5", "1e9", "9" * 10, "", "null")]
-USUAL += [FORM.replace('"lang":"en"', odd).encode() for odd in ('"lang":null', '"id":"b"', '"lang":"en","id":"b"')]
+PLAIN = [
+    FORM.encode(),
+    FORM.encode() + b"\n",
+    FORM.encode() + b' "x", "y"',
+    FORM.encode() + b"{",
+    FORM.replace("#x", "#ñ 😀").encode(),
+]
+PLAIN += [FORM.replace("2026-01-01T12:00:00.000Z", time).encode() for time in ODD_TIMES]
+PLAIN += [FORM.encode().replace(b"#x", odd) for odd in (*ODD_TEXTS, b"\t", b"\x00", b"\\n", b"\\q", b'"', b"\x7f")]
+PLAIN += [FORM.encode().replace(b"#x", odd * n) for odd in (b"\\n", b'\\"', b"\\u0041") for n in (1, 9, 10, 9999)]
+PLAIN += [FORM.replace(":1}", f":{odd}}}").encode() for odd in ("01", "-1", "1.5", "1e9", "9" * 10, "", "null")]
+PLAIN += [FORM.replace('"lang":"en"', odd).encode() for odd in ('"lang":null', '"id":"b"', '"lang":"en","id":"b"')]
 HOSTILE = [
     *(changed(**{name: value}) for name in GOOD for value in ODD_VALUES),
     *(changed(more=value) for value in (LONG, [[1]] * 9, {"id": 7}, 10**300, float("nan"), float("inf"), -0.0)),
@@ -57,6 +63,6 @@ HOSTILE = [
     *(b"[" + changed() + b"]", b"[" + changed() + b"," + changed() + b"]", changed() + changed(id="b")),
     *(changed().replace(b'"', b"'"), changed().replace(b'"id"', b"id"), changed().decode().encode("utf-16")),
     *(b"[" * DEEP, b'{"a":' * DEEP),
-    *USUAL,
+    *PLAIN,
     *(changed(**{name: "?"}).replace(b'"?"', n.encode()) for name in ("user", "more") for n in ODD_NUMBERS),
 ]
