@@ -67,8 +67,12 @@ class Consumer:
     def _start(self, messages: DataFrame) -> None:
         self.spark.streams.addListener(self.progress)
         trigger = self.options["trigger"]
-        counts = trends.trending(messages, self.query)
-        self._dead_letters = messages.transform(trends.dead_letters)
+        # Times as numbers: collect() would convert a timestamp to this machine's time zone.
+        counts = trends.trending(messages, self.query).select(
+            F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets"
+        )
+        dead_letters = messages.transform(trends.dead_letters)
+        self._dead_letters = dead_letters.withColumn("timestamp", F.unix_millis("timestamp"))
         self._run(self.progress.query_name, counts, self.checkpoint, self._write_windows, trigger)
         if "availableNow" in trigger:
             self._collect_dead_letters(trigger)
@@ -85,16 +89,13 @@ class Consumer:
         if self._stopping.is_set():  # under load the next batch begins at once: end here, before it writes anything
             self._stopped_itself = True
             raise StopRequested
-        # As numbers: collect() would convert a timestamp to this machine's time zone.
-        counts = batch.select(F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets").collect()
         run = {"checkpoint_id": identity(self.checkpoint)}
-        self.store.write(number, limits(self.checkpoint, number), counts, run)
+        self.store.write(number, limits(self.checkpoint, number), batch.collect(), run)
         if len(self.queries) == 1:  # only now, so that the first rows do not have to wait for it
             self._collect_dead_letters(DEAD_LETTERS_EVERY)
 
     def _write_dead_letters(self, batch: DataFrame, number: int) -> None:
-        rows = batch.withColumn("timestamp", F.unix_millis("timestamp")).collect()
-        self.store.add_dead_letters([row.asDict() for row in rows])
+        self.store.add_dead_letters([row.asDict() for row in batch.collect()])
 
     def __enter__(self) -> Self:
         return self

@@ -39,13 +39,14 @@ def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
         while condition():
             if console.is_terminal:
                 status = look(consumer)
-                line = f"{status} · state {status.state_rows:,} rows · watermark {status.watermark[11:19] or '-'}"
+                state = f" · state {status.state_rows:,} rows" if status.state_rows else ""
+                line = f"{status}{state} · watermark {status.watermark[11:19] or '-'}"
                 parts = (table(progress.ranking(), progress.totals), Text(line), Text(status.advice))
                 live.update(Group(*parts), refresh=True)
             elif progress.last is not shown:
                 shown = progress.last
                 console.print(
                     f"batch {shown.number}: {shown.per_second:,.0f} tweets/s, {shown.seconds:.2f} s, "
-                    f"state {shown.state_rows:,} rows, watermark {shown.watermark[11:19] or '-'}", highlight=False,
+                    f"watermark {shown.watermark[11:19] or '-'}", highlight=False,
                 )  # fmt: skip
             time.sleep(0.5 if console.is_terminal else 0.1)
