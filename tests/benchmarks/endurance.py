@@ -1,0 +1,140 @@
+"""Endurance of the consumer: half an hour of live tweets, and a large backlog with a kill in it, judged by the recount.
+
+`python -m tests.benchmarks.endurance` takes 40 minutes, and prints what RESULTS.md reports.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from lib import infra
+from lib.consumer.store import Store
+from lib.errors import run
+from lib.query import TrendQuery
+from lib.ranking import to_dict
+from lib.recount import compare, recount
+from lib.settings import ROOT
+from lib.topics import Cluster
+from lib.wait import wait_until
+from tests.benchmarks.__main__ import FLAWS, Bench
+
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def judge(bench: Bench, cluster: Cluster, topic: str, output: Path) -> str:
+    """What the recount finds, after it was found equal to the store: each watermark, each window, and the totals."""
+    store, settings = Store(output / "trends.db"), bench.settings
+    batches = store.batches()
+    records = cluster.read(topic, cluster.offsets(topic, "earliest"), batches[-1].ends)
+    query = TrendQuery(settings.window, settings.slide, settings.watermark)
+    answer = recount(records, batches, query.window_ms, query.slide_ms, query.watermark_ms)
+    unreported = store.unreported()
+    compare(answer, answer.totals() if unreported else store.totals(), to_dict(store.windows()))
+    store.close()
+    return f"{len(batches)} batches, {unreported} unreported, every window right; {answer.totals()}"
+
+
+def backlog(bench: Bench, cluster: Cluster, count: int) -> None:
+    """Work off a backlog with the default heap, though the consumer and its Spark are killed in the middle."""
+    bench.fill(cluster, "backlog", count)
+    output = bench.output()
+    line, options = bench.command(
+        "this", "consumer", "--topic", "backlog", "--available-now", "--output", output, "--trigger", "1 second"
+    )
+    began = time.monotonic()
+    first = subprocess.Popen(line, **QUIET, **options)
+    wait_until((output / "checkpoint" / "commits" / str(count // 400_000)).exists, 600)
+    for process in [*psutil.Process(first.pid).children(recursive=True), first]:
+        process.send_signal(signal.SIGKILL)
+    first.wait()
+    killed = time.monotonic() - began
+    subprocess.run(line, check=True, **QUIET, **options)
+    seconds = time.monotonic() - began
+    print(f"backlog of {count:,} messages: killed after {killed:.0f} s, worked off after {seconds:.0f} s", flush=True)
+    print(f"  {judge(bench, cluster, 'backlog', output)}", flush=True)
+
+
+def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
+    """1,000 tweets per second: memory, sizes and batch times by the minute, and their slopes."""
+    cluster.create("live", partitions=2)
+    output = bench.output()
+    line, options = bench.command("this", "consumer", "--topic", "live", "--trigger", "1 second", "--output", output)
+    consumer = subprocess.Popen(line, **QUIET, **options)
+    line, options = bench.command(
+        "this", "producer", "--topic", "live", "--rate", 1000, *FLAWS, "--duration", minutes * 60
+    )
+    producer = subprocess.Popen(line, **QUIET, **options)
+    samples = list(sample(consumer, output, producer))
+    time.sleep(5)  # for the last tweets
+    consumer.terminate()
+    consumer.wait()
+    columns = ("minute", "Spark MB", "Python MB", "store MB", "checkpoint MB", "batch p50 s")
+    late = np.array(samples)[len(samples) // 4 :]
+    for row in samples[:: max(1, len(samples) // 10)]:
+        print("  " + "  ".join(f"{name} {value:.2f}" for name, value in zip(columns, row, strict=True)), flush=True)
+    for number, name in enumerate(columns[1:], 1):
+        slope = np.polyfit(late[:, 0], late[:, number], 1)[0]
+        print(f"  {name}: median {np.median(late[:, number]):.2f}, slope {slope:+.4f} a minute", flush=True)
+    print(f"  {judge(bench, cluster, 'live', output)}", flush=True)
+
+
+def sample(consumer: subprocess.Popen, output: Path, producer: subprocess.Popen) -> Iterator[tuple[float, ...]]:
+    """A row for each minute in which the producer sends."""
+    began, store, python = time.monotonic(), Store(output / "trends.db"), psutil.Process(consumer.pid)
+    while producer.poll() is None:
+        time.sleep(min(60, max(1, 60 - (time.monotonic() - began) % 60)))
+        java = max(python.children(recursive=True), key=lambda process: process.memory_info().rss)
+        with store.engine.connect() as connection:
+            recent = "SELECT seconds FROM batches ORDER BY batch DESC LIMIT 60"
+            seconds = [row[0] for row in connection.exec_driver_sql(recent)]
+        yield (
+            (time.monotonic() - began) / 60,
+            java.memory_info().rss / 1e6,
+            python.memory_info().rss / 1e6,
+            sum(path.stat().st_size for path in output.glob("trends.db*")) / 1e6,
+            size(output / "checkpoint") / 1e6,
+            float(np.median(seconds)),
+        )
+    store.close()
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder, some of which may be removed meanwhile."""
+    total = 0
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(directory, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.endurance", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--tweets", type=int, default=5_000_000, metavar="N", help="in the backlog; default: %(default)s"
+    )
+    parser.add_argument("--minutes", type=float, default=30, metavar="M", help="of live tweets")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
+        bench = Bench(Path(folder), {"this": ROOT}, options.tweets)
+        infra.up(bench.settings)
+        try:
+            with Cluster(bench.settings.bootstrap_servers) as cluster:
+                live(bench, cluster, options.minutes)
+                backlog(bench, cluster, options.tweets)
+        finally:
+            infra.down(bench.settings)
+
+
+if __name__ == "__main__":
+    run(main)
