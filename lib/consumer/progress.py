@@ -14,7 +14,7 @@ from lib.consumer.store import Store
 @dataclass(frozen=True)
 class Batch:
     """A committed micro-batch: when it ended (seconds since 1970), its duration (seconds), its input rate (messages per
-    second), the rows of state (0 where Spark does not count them: see `spark_session`), and the watermark (ISO 8601)."""
+    second), the rows of state (0 where it does not count them: see `spark_session`), and the watermark (ISO 8601)."""
 
     number: int
     ended: float

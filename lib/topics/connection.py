@@ -1,0 +1,141 @@
+"""Connection to a Kafka cluster: one admin client, opened when first needed, and whether a broker answers."""
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self, TypeVar
+
+from kafka import KafkaConsumer
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownTopicOrPartitionError
+
+from lib.errors import BrokerError, SettingError, TopicError
+from lib.wait import wait_until
+
+T = TypeVar("T")
+
+
+class Connection:
+    """A connection to the cluster at an address such as "localhost:9092" (several: separated by commas).
+
+    Safe to use from several threads, and across a restart of the broker. Its admin client is opened when first needed,
+    and reopened after a failure. Every method that asks the broker raises BrokerError if none answers within
+    `answer_seconds`. Raises SettingError if the address is not host:port.
+    """
+
+    def __init__(self, address: str, answer_seconds: float = 5) -> None:
+        self.address, self.answer_seconds = address, answer_seconds
+        self._client: KafkaAdminClient | None = None
+        self._reader: KafkaConsumer | None = None
+        self._lock = threading.RLock()
+        self._hosts()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Safe to call twice; the next request reopens it."""
+        with self._lock:
+            opened = [self._client, self._reader]
+            self._client = self._reader = None
+            for client in filter(None, opened):
+                client.close()
+
+    def ask(self, question: Callable[[KafkaAdminClient], T]) -> T:
+        """Call a function with the admin client, such as `lambda client: client.list_topics()`, and return its result.
+
+        Raises TopicError if the function names a topic that does not exist.
+        """
+        with self._lock:
+            try:
+                if self._client:
+                    with suppress(NodeNotReadyError, KafkaConnectionError):  # the broker was restarted in the meantime
+                        return question(self._client)
+                return question(self._open())
+            except UnknownTopicOrPartitionError:
+                raise TopicError("there is no such topic", "list the topics: python -m lib.topics list") from None
+            except KafkaError as error:
+                self.close()
+                raise BrokerError(
+                    f"the broker at {self.address} refused: {error}",
+                    "see build/broker/broker.log",
+                    address=self.address,
+                ) from None
+
+    def _open(self) -> KafkaAdminClient:
+        self.close()
+        patience = int(self.answer_seconds * 1000)
+        try:
+            # A KafkaAdminClient (3.0.12) that cannot connect leaves a thread and its sockets behind.
+            wait_until(self.port_is_open, self.answer_seconds, every=0.1)
+            self._client = KafkaAdminClient(
+                bootstrap_servers=self.address, bootstrap_timeout_ms=patience, request_timeout_ms=patience
+            )
+        except (KafkaError, TimeoutError):
+            raise BrokerError(
+                f"no broker answers at {self.address} (tried for {self.answer_seconds:g} s)",
+                "start one: make up (or: python -m lib.infra up); or use another: STREAM_BOOTSTRAP_SERVERS=host:port",
+                address=self.address,
+            ) from None
+        return self._client
+
+    def require(self) -> None:
+        """Raise BrokerError unless a broker answers."""
+        self.ask(lambda client: client.list_topics())
+
+    def answers(self) -> bool:
+        """Whether a broker at the address answers a metadata request."""
+        if not self.port_is_open():
+            return False
+        try:
+            # Not describe_cluster(): it fails on Kafka 3.4, because kafka-python expects a field of Kafka 3.7.
+            self.ask(lambda client: client.list_topics())
+            return True
+        except BrokerError:
+            return False
+
+    def port_is_open(self) -> bool:
+        """Whether anything accepts a TCP connection at one of the addresses."""
+        for host in self._hosts():
+            try:
+                socket.create_connection(host, timeout=2).close()
+                return True
+            except OSError:
+                continue
+        return False
+
+    def _hosts(self) -> list[tuple[str, int]]:
+        parts = [address.rpartition(":") for address in self.address.split(",")]
+        for host, _, port in parts:
+            if not host or not port.isdigit():
+                raise SettingError(
+                    f"{self.address!r} is not host:port",
+                    "use the broker's address, such as localhost:9092",
+                    value=self.address,
+                )
+        return [(host, int(port)) for host, _, port in parts]
+
+    def advertised(self) -> list[str]:
+        """The addresses that the broker advertises to its clients; empty if no broker answers."""
+        if not self.port_is_open():
+            return []
+        try:
+            return self.ask(advertised_addresses)
+        except BrokerError:
+            return []
+
+
+def advertised_addresses(client: KafkaAdminClient) -> list[str]:
+    """host:port of each broker, from the metadata that the client got when it connected.
+
+    Uses a private attribute of kafka-python (tried with 3.0.12). describe_cluster() does not replace it: it
+    sends a new request, to an address that may be the wrong one, and fails on Kafka 3.4.
+    """
+    return [f"{broker.host}:{broker.port}" for broker in client._manager.cluster.brokers()]

@@ -1,0 +1,94 @@
+"""Faults put into the consumer on purpose: the recount finds each of them, by itself."""
+
+from datetime import UTC, datetime
+
+import pytest
+from kafka import KafkaProducer
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.readwriter import DataStreamReader
+
+from lib import trends
+from lib.consumer.store import Store
+from lib.errors import CountError
+from tests.integration.test_attacks import DEVANAGARI, honest, tweet
+
+
+def batch_1_is_written_as(change):
+    """The fault that changes the counts of batch 1 on their way into the store."""
+    write = Store.write
+
+    def wrong(self, number, batch, counts, run):
+        write(self, number, batch, change(counts) if number == 1 else counts, run)
+
+    return Store, "write", wrong
+
+
+def other_delay():
+    drop = trends.drop_duplicates
+    return trends, "drop_duplicates", lambda tweets, watermark: drop(tweets, "60 seconds")
+
+
+def windows_shifted():
+    count = trends.count_windows
+    later = F.expr("window_start + INTERVAL 1 SECOND")
+    return trends, "count_windows", lambda *args: count(*args).withColumn("window_start", later)
+
+
+def aborted_transactions_are_read():
+    option, level = DataStreamReader.option, "kafka.isolation.level"
+    wrong = lambda self, name, value: option(self, name, "read_uncommitted" if name == level else value)  # noqa: E731
+    return DataStreamReader, "option", wrong
+
+
+FAULTS = {
+    "a lost batch": lambda: batch_1_is_written_as(lambda counts: []),
+    "a batch added twice": lambda: batch_1_is_written_as(lambda counts: [(*row[:3], 2 * row[3]) for row in counts]),
+    "another delay": other_delay,
+    "a tolerance above the delay": lambda: (
+        trends, "latest", lambda: F.expr("timestamp + INTERVAL 300 SECONDS"),
+    ),
+    "no de-duplication": lambda: (trends, "TWEET", [*trends.TWEET, "partition", "offset"]),
+    "windows shifted": windows_shifted,
+    "hashtags without marks": lambda: (trends, "HASHTAG", r"#([\p{L}\p{N}_]+)"),
+    "aborted transactions": aborted_transactions_are_read,
+}  # fmt: skip
+
+
+@pytest.fixture
+def count(settings, cluster, topic, send, start, judge):
+    """Count three micro-batches that hold something for each fault, and judge the answer."""
+
+    def count() -> dict[str, int]:
+        again = [tweet("again", -3, "#again", datetime.now(UTC))] * 2
+        running = start()
+        for batch in (
+            [*again, tweet("future", 290), tweet("marks", -2, DEVANAGARI)],
+            honest(1),
+            [tweet("late", -45), *honest(2)],
+        ):
+            send(batch)
+            running.wait_for(cluster.offsets(topic), seconds=60)
+        with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, transactional_id="oracle") as client:
+            client.init_transactions()
+            client.begin_transaction()
+            client.send(topic, tweet("aborted", -2), b"key")
+            client.flush()
+            client.abort_transaction()
+        send(honest(3))
+        running.wait_for(cluster.offsets(topic), seconds=60)
+        running.stop()
+        return judge().totals()
+
+    return count
+
+
+def test_without_a_fault_the_recount_agrees(count):
+    totals = count()
+    assert totals == {"received": 305, "counted": 302, "duplicates": 1, "late": 1, "malformed": 1}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_recount_finds(fault, count, monkeypatch):
+    monkeypatch.setattr(*FAULTS[fault]())
+    with pytest.raises(CountError):
+        count()
