@@ -168,6 +168,10 @@ def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
         "spark.driver.extraJavaOptions": java,
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
+        # What the web UI would show of the past is kept in the heap, with or without a UI: 1,000 of each by default.
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.sql.ui.retainedExecutions": "50",
         "spark.sql.warehouse.dir": (settings.build_dir / "spark-warehouse").as_uri(),
         LOG_KEY: str(log),
     }

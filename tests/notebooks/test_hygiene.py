@@ -76,8 +76,11 @@ def test_it_has_exercises_with_an_answer_that_is_judged(code):
     solutions = [n for n, cell in enumerate(code) if "solution" in cell.metadata.get("tags", [])]
     assert solutions
     for number in solutions:
-        assert code[number].metadata["jupyter"] == {"source_hidden": True}
-        assert "assert" in code[number + 1].source, "the cell below a solution judges the outcome"
+        assert code[number].metadata["jupyter"] == {"outputs_hidden": True, "source_hidden": True}
+        question = code[number - 1]
+        (check,) = set(re.findall(r"check\.\w+\(", question.source))
+        assert f"{check}" in code[number].source.partition("assert ")[2], "the solution goes through the same check"
+        assert question.outputs[-1]["data"]["text/plain"].startswith("Not "), "it was committed without an answer"
 
 
 def test_it_was_executed_once_from_top_to_bottom_without_an_error(code):

@@ -1,0 +1,103 @@
+"""Exercises that are judged by what is in Kafka: wrong outcomes with the hint that fits, and the right one."""
+
+import time
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+
+from lib import tweets
+from lib.course.exercises import lesson_01, lesson_02
+
+MESSAGES = list(tweets.stream(count=60, seed=1))
+
+
+@pytest.fixture
+def send(settings):
+    """Send (key, value) pairs, at a rate if one is given; their acknowledgements."""
+
+    def send(topic, pairs, per_second=None) -> list:
+        with KafkaProducer(bootstrap_servers=settings.bootstrap_servers) as client:
+            client.partitions_for(topic)
+            began, receipts = time.monotonic(), []
+            for number, (key, value) in enumerate(pairs):
+                if per_second:
+                    time.sleep(max(0, began + number / per_second - time.monotonic()))
+                receipts.append(client.send(topic, value, key))
+            return [receipt.get(timeout=10) for receipt in receipts]
+
+    return send
+
+
+@pytest.fixture
+def take(settings, topic):
+    """Let a group read so many messages of the topic, and commit them."""
+
+    def take(group: str, count: int, commit: bool = True) -> None:
+        options = {"group_id": group, "auto_offset_reset": "earliest", "enable_auto_commit": False}
+        with KafkaConsumer(topic, bootstrap_servers=settings.bootstrap_servers, **options) as consumer:
+            taken = 0
+            while taken < count:
+                polled = consumer.poll(timeout_ms=500, max_records=count - taken)
+                taken += sum(map(len, polled.values()))
+            if commit:
+                consumer.commit()
+
+    return take
+
+
+def test_lesson_01_lag(cluster, topic, send, take):
+    send(topic, MESSAGES[:10])
+    take("lag-a", 4), take("lag-b", 10)
+    for answer, hint in (
+        ({"lag-a": 4, "lag-b": 0}, "4 is how many messages lag-a has read"),
+        ({"lag-a": -6, "lag-b": 0}, "not negative"),
+        ({"lag-a": 6}, "look at lag-b"),
+        ({"lag-a": 5, "lag-b": 0}, "lag-a has not read 5 of the 10"),
+        ({"lag-a": 6, "lag-b": 0}, "Correct."),
+    ):
+        assert hint in lesson_01.lag(answer, topic, ["lag-a", "lag-b"], cluster).text
+
+
+def test_lesson_01_own_group(cluster, topic, send, take):
+    send(topic, MESSAGES[:10])
+    take("own-none", 10, commit=False), take("own-part", 4), take("own-all", 10)
+    for group, hint in (
+        ("own-none", "has committed nothing"),
+        ("own-part", "is at 4 of 10"),
+        ("own-all", "Correct."),
+    ):
+        assert hint in lesson_01.own_group(group, topic, ["archive"], cluster).text
+    assert "has read before" in lesson_01.own_group("archive", topic, ["archive"], cluster).text
+
+
+def test_lesson_02_by_language(cluster, topic, send):
+    def judged() -> str:
+        return lesson_02.by_language(topic, MESSAGES, cluster).text
+
+    keyed = [(tweets_language(message), message.value) for message in MESSAGES]
+    assert "is empty" in judged()
+    send(topic, keyed[:-1])
+    assert "1 of the 60 messages are missing" in judged()
+    send(topic, keyed[-1:])
+    assert judged() == "Correct."
+    send(topic, keyed[:2])
+    assert "2 are too many" in judged()
+    cluster.delete(topic), cluster.create(topic, 2)
+    send(topic, MESSAGES)
+    assert "has the key b'" in judged()
+
+
+def tweets_language(message) -> bytes:
+    return message.value.split(b'"lang":"')[1].split(b'"')[0]
+
+
+@pytest.mark.parametrize(
+    "per_second, keys, hint",
+    [(30, True, "Correct."), (None, True, "too fast"), (15, True, "sleep until the moment"), (30, False, "no key")],
+)
+def test_lesson_02_paced(cluster, topic, send, per_second, keys, hint):
+    receipts = send(topic, [(m.key if keys else None, m.value) for m in MESSAGES], per_second)
+    assert hint in lesson_02.paced(receipts, topic, 60, 30, cluster).text
+    assert "should have 50" in lesson_02.paced(receipts, topic, 50, 30, cluster).text
+    if keys:
+        assert "59 acknowledgements" in lesson_02.paced(receipts[1:], topic, 60, 30, cluster).text

@@ -1,0 +1,138 @@
+"""Exercises: no answer, wrong ones with the hint that fits, and the right one."""
+
+import sqlite3
+
+import pandas as pd
+import pytest
+
+from lib.consumer.store import Store
+from lib.course.exercises import UNANSWERED, exercise, lesson_00, lesson_03, lesson_04
+
+
+@exercise
+def twice(answer, of):
+    return None if answer == 2 * of else f"{answer} is not twice {of}"
+
+
+def test_a_check_says_one_of_three_things():
+    assert twice(..., 2) is UNANSWERED and not UNANSWERED
+    assert not twice(5, 2) and repr(twice(5, 2)) == "Not yet: 5 is not twice 2."
+    assert twice(4, 2) and repr(twice(4, 2)) == "Correct."
+
+
+@pytest.mark.parametrize("answer", [None, "x", [], {}, object(), 4.5])
+def test_an_answer_of_any_kind_is_judged(answer):
+    for check, by in (
+        (twice, (None,)),
+        (lesson_03.window_starts, ("12:00:30", "40 seconds", "10 seconds")),
+        (lesson_03.delay, ("12:00:00 kafka 4", {4: "-"}, 4)),
+        (lesson_03.own_query, ([], 20)),
+        (lesson_04.bursts, ([], pd.Timestamp(0), pd.Timedelta("20s"))),
+        (lesson_04.differing, ({}, {})),
+    ):
+        verdict = check(answer, *by)
+        assert not verdict and verdict.text.startswith("Not yet: ")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "trends.db")
+    store.create()
+    reasons = ["b", "a", "b", "c", "b", "a"]
+    row = {"partition": 0, "timestamp": 0, "value": b""}
+    store.add_dead_letters([row | {"offset": n, "reason": reason} for n, reason in enumerate(reasons)])
+    yield store
+    store.close()
+
+
+GROUPED = "SELECT reason, COUNT(*) AS messages FROM dead_letters GROUP BY reason"
+
+
+@pytest.mark.parametrize(
+    "sql, hint",
+    [
+        ("SELEC", "does not understand"),
+        ("SELECT * FROM nowhere", "no such table"),
+        ("SELECT reason FROM dead_letters", "the columns are reason"),
+        ("SELECT reason, 1 AS messages FROM dead_letters", "GROUP BY"),
+        (GROUPED + " HAVING messages > 1", "add up to 5, and there are 6"),
+        (GROUPED + " ORDER BY messages", "the most frequent reason first"),
+    ],
+)
+def test_lesson_00_reasons(store, sql, hint):
+    assert hint in lesson_00.reasons(sql, store).text
+    assert lesson_00.reasons(GROUPED + " ORDER BY messages DESC", store)
+
+
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (["11:59:50", "12:00:00", "12:00:10", "12:00:20"], "a window is without its end"),
+        (["12:00:00", "12:00:10", "12:00:20"], "a window includes its start"),
+        (["12:00:00", "12:00:10", "12:00:20", "12:00:30", "12:00:35"], "begin every 10 seconds"),
+        (["12:00:00", "12:00:30"], "each moment lies in 4 windows; you have 2"),
+        (["12:00:30"] * 4, "each moment"),
+    ],
+)
+def test_lesson_03_window_starts(answer, hint):
+    question = ("12:00:30", "40 seconds", "10 seconds")
+    assert hint in lesson_03.window_starts(answer, *question).text
+    assert lesson_03.window_starts(["12:00:30", "12:00:20", "12:00:00", "12:00:10"], *question)
+    assert lesson_03.window_starts(["23:59:50", "00:00:00"], "00:00:00", "20 seconds", "10 seconds")
+
+
+def test_lesson_03_delay():
+    event = "12:00:00 kafka 4"
+    assert lesson_03.delay("20 seconds", event, {3: "-", 4: f"{event}, 12:00:00 spark 1"}, 4)
+    assert "too early" in lesson_03.delay("5 seconds", event, {3: "12:00:00 kafka 3", 4: "-"}, 4).text
+    assert "not final" in lesson_03.delay("60 seconds", event, {3: "-", 4: "-"}, 4).text
+
+
+EVENTS = ["01 a", "19 a", "07 a", "20 a"]
+EXPECTED = {("2026-01-01 12:00:00", "a"): 3, ("2026-01-01 12:00:20", "a"): 1}
+
+
+@pytest.mark.parametrize(
+    "rows, hint",
+    [
+        (None, "cannot be read: no such table"),
+        ([], "the table mine is empty"),
+        ([("2026-01-01 12:00:00", "a", 3)], "1 of 2 windows of a hashtag are missing"),
+        ([(*key, n) for key, n in EXPECTED.items()] * 2, "more than once"),
+        ([(*key, n + 1) for key, n in EXPECTED.items()], "has 4 tweets, and should have 3"),
+        ([(*key, n) for key, n in EXPECTED.items()] + [("2026-01-01 12:00:00", "b", 1)], "too many"),
+        ([(*key, n) for key, n in EXPECTED.items()], "Correct."),
+    ],
+)
+def test_lesson_03_own_query(tmp_path, rows, hint):
+    assert "there is no file" in lesson_03.own_query(tmp_path / "none.db", EVENTS, 20).text
+    with sqlite3.connect(tmp_path / "own.db") as connection:
+        if rows is not None:
+            connection.execute("CREATE TABLE mine (window_start, hashtag, tweets)")
+            connection.executemany("INSERT INTO mine VALUES (?, ?, ?)", rows)
+    connection.close()
+    assert hint in lesson_03.own_query(tmp_path / "own.db", EVENTS, 20).text
+
+
+def test_lesson_04_bursts():
+    times = pd.date_range("2026-01-01 12:00", periods=20, freq="60s")
+    began = [(times[5], "a"), (times[12], "b")]
+    near = pd.Timedelta("20s")
+    nothing = pd.DataFrame(False, index=times, columns=["a", "b"])
+    right = nothing.copy()
+    right.loc[times[5], "a"] = right.loc[times[12], "b"] = True
+    half = right.copy()
+    half.loc[times[12], "b"] = False
+    assert lesson_04.bursts(right, began, times[0], near)
+    assert "nothing at all" in lesson_04.bursts(nothing, began, times[0], near).text
+    assert "false alarms" in lesson_04.bursts(~nothing, began, times[0], near).text
+    assert "1 of 2 bursts" in lesson_04.bursts(half, began, times[0], near).text
+    assert "True and False" in lesson_04.bursts(right.astype(int), began, times[0], near).text
+
+
+def test_lesson_04_differing():
+    stream, job = {1: ["a", "b"], 2: ["a", "b"], 3: ["a", "c"]}, {1: ["a", "b"], 2: ["b", "a"], 3: ["a", "b"]}
+    assert lesson_04.differing(2, stream, job)
+    hints = {answer: lesson_04.differing(answer, stream, job).text for answer in (0, 1, 3)}
+    assert "place by place" in hints[0] and "the same" in hints[1]
+    assert "another order" in lesson_04.differing(1, stream | {4: ["a"]}, job | {4: ["a"]}).text
