@@ -1,5 +1,8 @@
-"""Poll a condition until it is true, or time out."""
+"""Wait for a condition with a deadline, or for a signal to stop."""
 
+import signal
+import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,3 +20,26 @@ def wait_until(condition: Callable[[], T], seconds: float, every: float = 0.05) 
         if time.monotonic() > end:
             raise TimeoutError(f"not true after {seconds:g} s")
         time.sleep(every)
+
+
+def stop_signal() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set, however often they come. To be called in the main thread.
+
+    A handler interrupts the main thread, which may just hold the event's lock: it would wait for itself for ever. So it
+    only wakes up a thread that sets the event.
+    """
+    stop, (heard, told) = threading.Event(), socket.socketpair()
+
+    def listen() -> None:
+        while heard.recv(1):
+            stop.set()
+
+    def tell(*_) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # one is enough; a flood of them would interrupt this very function
+        told.send(b".")
+
+    threading.Thread(target=listen, daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    return stop

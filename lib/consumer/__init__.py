@@ -69,18 +69,26 @@ def start(
     checkpoint = (checkpoint or output / "checkpoint").resolve()
     options = {"query": query, "output": output, "topic": topic, "top": top}
     options["trigger"] = trigger or {"processingTime": "2 seconds"}
-    if known := STARTED.get(checkpoint):
-        if known.active and known.options == options:
-            return known
-        if known.active:
-            raise QueryError(
-                f"a consumer with other options runs on the checkpoint {checkpoint}",
-                "stop it first: its stop(), or the notebook's stop cell",
-                running=known.options,
-                asked=options,
-            )
-        known.release()
+    if running := running_on(checkpoint, options):
+        return running
     if cluster.configuration(topic, "message.timestamp.type") != "LogAppendTime":
         print(SENDERS_CLOCK.format(topic=topic), file=sys.stderr)
     STARTED[checkpoint] = Consumer(messages, checkpoint, cluster, **options)
     return STARTED[checkpoint]
+
+
+def running_on(checkpoint: Path, options: dict) -> Consumer | None:
+    """The consumer of this process that runs on a checkpoint; QueryError where it runs with other options."""
+    known = STARTED.get(checkpoint)
+    if known and known.active:
+        if known.options == options:
+            return known
+        raise QueryError(
+            f"a consumer with other options runs on the checkpoint {checkpoint}",
+            "stop it first: its stop(), or the notebook's stop cell",
+            running=known.options,
+            asked=options,
+        )
+    if known:
+        known.release()
+    return None

@@ -3,8 +3,6 @@
 import argparse
 import json
 import logging
-import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from lib.query import TrendQuery, milliseconds
 from lib.settings import Settings
 from lib.spark_session import spark_session, stop
 from lib.topics import Cluster
+from lib.wait import stop_signal
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,9 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     consumer = start(messages, query, options.output, cluster, options.topic, options.checkpoint, trigger, options.top)
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked_to_stop.set())
+    asked_to_stop = stop_signal()
     show_while(lambda: consumer.unfinished and not asked_to_stop.is_set(), consumer)
     ended_by_itself = options.available_now and not asked_to_stop.is_set()
     totals = consumer.finish() if ended_by_itself else consumer.stop()

@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import os
-import signal
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,15 +15,14 @@ from lib.producer.client import send
 from lib.settings import Settings
 from lib.topics import Cluster
 from lib.tweets.options import MOST, require
+from lib.wait import stop_signal
 
 LOG_BYTES = 100_000  # about 20 minutes at one line per second
 TWEETS = ("count", "seed", "start", "rate", "late", "duplicates", "malformed")  # options of the tweet generator
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_signal()
     settings = Settings.from_environment()
     options = parse_options(argv, settings)
     messages = tweets.stream(**{name: getattr(options, name) for name in TWEETS})
