@@ -1,4 +1,4 @@
-"""The trend query's configuration: window, slide and watermark, in Spark's words and in milliseconds."""
+"""Configuration of the trend query: parses and checks the durations window, slide and watermark."""
 
 import re
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""Wait for a condition with a deadline, or for a signal to stop."""
+"""Polling with a timeout, and an event that SIGTERM and Ctrl-C set."""
 
 import signal
 import socket
@@ -25,7 +25,7 @@ def wait_until(condition: Callable[[], T], seconds: float, every: float = 0.05) 
 def stop_signal() -> threading.Event:
     """An event that SIGTERM and Ctrl-C set, however often they come. To be called in the main thread.
 
-    A handler interrupts the main thread, which may just hold the event's lock: it would wait for itself for ever. So it
+    A handler interrupts the main thread, which may just hold the event's lock: that would be a deadlock. So it
     only wakes up a thread that sets the event.
     """
     stop, (heard, told) = threading.Event(), socket.socketpair()

@@ -1,4 +1,4 @@
-"""Claim of a store and a checkpoint: one consumer at a time, and only those that belong together.
+"""Locks of a consumer's database and checkpoint, and the check that both belong to the same query and topic.
 
 Spark itself notices little of this: it would count another window length into the old state, and read a recreated topic
 from the old offsets.

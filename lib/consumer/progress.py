@@ -1,4 +1,4 @@
-"""Progress of a running query: Spark's listener, which completes the batches in the store."""
+"""StreamingQueryListener: writes Spark's report of each micro-batch to the store, and keeps the newest one."""
 
 import json
 import threading

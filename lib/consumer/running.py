@@ -1,4 +1,4 @@
-"""Two running queries on one topic: one counts, one writes the dead letters; to wait for and to stop."""
+"""Class Consumer: the two streaming queries on a topic (window counts, dead letters); wait for them, stop them."""
 
 import threading
 import time

@@ -1,1 +1,1 @@
-"""Headless execution of notebooks: a single one, the main job, the whole series. How their plots and tables look."""
+"""Runs notebooks headless (one, the main job, all), checks exercises, and sets the style of plots and tables."""
