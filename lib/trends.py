@@ -46,17 +46,17 @@ def parse(messages: DataFrame) -> DataFrame:
     strings, which has a `user`, and whose `created_at` has the form 2026-01-01T12:00:00.000Z and is at most 10 seconds
     ahead of Kafka's timestamp. from_json ignores what follows the object.
     """
-    text, plain = F.col("value").cast("string"), F.col("plain")
-    columns = messages.select("partition", "offset", "timestamp", "value", text.alias("json"))
-    fields = columns.withColumn("plain", is_plain(F.col("json"))).withColumn(
-        "other", F.when(~plain, F.from_json("json", SCHEMA, JSON_OPTIONS))
+    text, plain = F.col("text"), F.col("plain")
+    columns = messages.select("partition", "offset", "timestamp", "value", F.col("value").cast("string").alias("text"))
+    fields = columns.withColumn("plain", is_plain(text)).withColumn(
+        "json", F.when(~plain, F.from_json(text, SCHEMA, JSON_OPTIONS))
     )
-    time = F.when(F.col("other.created_at").rlike(rf"^{TIME}\z"), F.col("other.created_at"))
+    time = F.when(F.col("json.created_at").rlike(rf"^{TIME}\z"), F.col("json.created_at"))
     return fields.select(
-        F.when(plain, quoted("json", 2)).otherwise(string_field("other.id")).alias("id"),
-        F.when(plain, quoted("json", 4)).otherwise(F.col("other.user")).alias("user"),
-        F.when(plain, quoted("json", 6)).otherwise(string_field("other.text")).alias("text"),
-        F.try_to_timestamp(F.when(plain, plain_time("json")).otherwise(time)).alias("created_at"),
+        F.when(plain, quoted(text, 2)).otherwise(string_field("json.id")).alias("id"),
+        F.when(plain, quoted(text, 4)).otherwise(F.col("json.user")).alias("user"),
+        F.when(plain, quoted(text, 6)).otherwise(string_field("json.text")).alias("text"),
+        F.try_to_timestamp(F.when(plain, plain_time(text)).otherwise(time)).alias("created_at"),
         "partition",
         "offset",
         "timestamp",
@@ -69,13 +69,13 @@ def is_plain(text: Column) -> Column:
     return F.coalesce(text.rlike(PLAIN), F.lit(False))
 
 
-def quoted(text: Column | str, number: int) -> Column:
-    """The quoted string of that number, from 1, in a text without escapes."""
+def quoted(text: Column, number: int) -> Column:
+    """The string of that number, from 1, between quotes in a text without escapes."""
     return F.substring_index(F.substring_index(text, '"', 2 * number), '"', -1)
 
 
-def plain_time(text: Column | str) -> Column:
-    """`created_at` of a message in the form PLAIN: what follows its last quote but three."""
+def plain_time(text: Column) -> Column:
+    """`created_at` of a message in the form PLAIN: the 24 characters after its fourth quote from the end."""
     return F.substring(F.substring_index(text, '"', -4), 1, 24)
 
 

@@ -1,7 +1,7 @@
 """Polling with a timeout, and an event that SIGTERM and Ctrl-C set."""
 
+import queue
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -28,18 +28,14 @@ def stop_signal() -> threading.Event:
     A handler interrupts the main thread, which may just hold the event's lock: that would be a deadlock. So it
     only wakes up a thread that sets the event.
     """
-    stop, (heard, told) = threading.Event(), socket.socketpair()
-
-    def listen() -> None:
-        while heard.recv(1):
-            stop.set()
+    stop, signals = threading.Event(), queue.SimpleQueue()
 
     def tell(*_) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # one is enough; a flood of them would interrupt this very function
-        told.send(b".")
+        signals.put(None)  # the one queue that a handler may use: its put() can be interrupted by itself
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=lambda: (signals.get(), stop.set()), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, tell)
     return stop

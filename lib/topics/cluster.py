@@ -39,6 +39,16 @@ class Record(NamedTuple):
 class Cluster(Connection):
     """A cluster's topics and messages; `Connection` says how it is asked, and what every method may raise."""
 
+    _reader: KafkaConsumer | None = None
+
+    def close(self) -> None:
+        """Close the connections. Safe to call twice; the next request reopens them."""
+        with self._lock:
+            reader, self._reader = self._reader, None
+            if reader:
+                reader.close()
+            super().close()
+
     def names(self) -> list[str]:
         """The topics' names in alphabetical order, without Kafka's internal ones."""
         return sorted(name for name in self.ask(lambda client: client.list_topics()) if not name.startswith("__"))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
 
-from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownTopicOrPartitionError
 
@@ -27,7 +26,6 @@ class Connection:
     def __init__(self, address: str, answer_seconds: float = 5) -> None:
         self.address, self.answer_seconds = address, answer_seconds
         self._client: KafkaAdminClient | None = None
-        self._reader: KafkaConsumer | None = None
         self._lock = threading.RLock()
         self._hosts()
 
@@ -43,9 +41,8 @@ class Connection:
     def close(self) -> None:
         """Close the connection. Safe to call twice; the next request reopens it."""
         with self._lock:
-            opened = [self._client, self._reader]
-            self._client = self._reader = None
-            for client in filter(None, opened):
+            client, self._client = self._client, None
+            if client:
                 client.close()
 
     def ask(self, question: Callable[[KafkaAdminClient], T]) -> T:

@@ -19,36 +19,28 @@ from lib import infra
 from lib.consumer.store import Store
 from lib.errors import run
 from lib.query import TrendQuery
-from lib.ranking import to_dict
-from lib.recount import compare, recount
 from lib.settings import ROOT
 from lib.topics import Cluster
 from lib.wait import wait_until
 from tests.benchmarks.__main__ import FLAWS, Bench
+from tests.judge import judge
 
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
-def judge(bench: Bench, cluster: Cluster, topic: str, output: Path) -> str:
-    """What the recount finds, after it was found equal to the store: each watermark, each window, and the totals."""
-    store, settings = Store(output / "trends.db"), bench.settings
-    batches = store.batches()
-    records = cluster.read(topic, cluster.offsets(topic, "earliest"), batches[-1].ends)
+def judged(bench: Bench, cluster: Cluster, topic: str, output: Path) -> str:
+    """What the recount finds, after it was found equal to the store."""
+    settings = bench.settings
     query = TrendQuery(settings.window, settings.slide, settings.watermark)
-    answer = recount(records, batches, query.window_ms, query.slide_ms, query.watermark_ms)
-    unreported = store.unreported()
-    compare(answer, answer.totals() if unreported else store.totals(), to_dict(store.windows()))
-    store.close()
-    return f"{len(batches)} batches, {unreported} unreported, every window right; {answer.totals()}"
+    answer = judge(cluster, topic, query, output)
+    return f"{len(answer.watermarks)} batches, every window right; {answer.totals()}"
 
 
 def backlog(bench: Bench, cluster: Cluster, count: int) -> None:
     """Work off a backlog with the default heap, though the consumer and its Spark are killed in the middle."""
     bench.fill(cluster, "backlog", count)
     output = bench.output()
-    line, options = bench.command(
-        "this", "consumer", "--topic", "backlog", "--available-now", "--output", output, "--trigger", "1 second"
-    )
+    line, options = bench.command("this", "consumer", "--topic", "backlog", "--available-now", "--output", output)
     began = time.monotonic()
     first = subprocess.Popen(line, **QUIET, **options)
     wait_until((output / "checkpoint" / "commits" / str(count // 400_000)).exists, 600)
@@ -59,7 +51,7 @@ def backlog(bench: Bench, cluster: Cluster, count: int) -> None:
     subprocess.run(line, check=True, **QUIET, **options)
     seconds = time.monotonic() - began
     print(f"backlog of {count:,} messages: killed after {killed:.0f} s, worked off after {seconds:.0f} s", flush=True)
-    print(f"  {judge(bench, cluster, 'backlog', output)}", flush=True)
+    print(f"  {judged(bench, cluster, 'backlog', output)}", flush=True)
 
 
 def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
@@ -73,7 +65,9 @@ def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
     )
     producer = subprocess.Popen(line, **QUIET, **options)
     samples = list(sample(consumer, output, producer))
-    time.sleep(5)  # for the last tweets
+    store, end = Store(output / "trends.db"), cluster.offsets("live")
+    wait_until(lambda: store.batches(last=1)[-1].ends == end, 60)
+    store.close()
     consumer.terminate()
     consumer.wait()
     columns = ("minute", "Spark MB", "Python MB", "store MB", "checkpoint MB", "batch p50 s")
@@ -83,7 +77,7 @@ def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
     for number, name in enumerate(columns[1:], 1):
         slope = np.polyfit(late[:, 0], late[:, number], 1)[0]
         print(f"  {name}: median {np.median(late[:, number]):.2f}, slope {slope:+.4f} a minute", flush=True)
-    print(f"  {judge(bench, cluster, 'live', output)}", flush=True)
+    print(f"  {judged(bench, cluster, 'live', output)}", flush=True)
 
 
 def sample(consumer: subprocess.Popen, output: Path, producer: subprocess.Popen) -> Iterator[tuple[float, ...]]:

@@ -1,7 +1,9 @@
 """Helpers of the tests that need a broker."""
 
+import json
 import os
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -89,28 +91,57 @@ def start(spark, cluster, topic, question, tmp_path):
 
 @pytest.fixture
 def judge(cluster, topic, question, tmp_path):
-    """The recount of what a store has counted, after every watermark, total and window in it was found equal to it.
+    """The recount of what the test's consumer has counted, after it was found equal to its store."""
+    from tests.judge import judge
 
-    Where a process was killed before Spark's report of a batch was written, the totals lack that batch, and say so.
-    """
-    from lib.consumer.store import Store
-    from lib.ranking import to_dict
-    from lib.recount import compare, recount
+    return lambda output=tmp_path / "out": judge(cluster, topic, question, output)
 
-    def judge(output=tmp_path / "out"):
-        store = Store(output / "trends.db")
-        batches = store.batches()
-        records = cluster.read(topic, cluster.offsets(topic, "earliest"), batches[-1].ends)
-        answer = recount(records, batches, question.window_ms, question.slide_ms, question.watermark_ms)
-        if store.unreported():
-            compare(answer, answer.totals(), to_dict(store.windows()))
-            assert store.totals()["received"] < answer.totals()["received"]
-        else:
-            compare(answer, store.totals(), to_dict(store.windows()))
-        store.close()
-        return answer
 
-    return judge
+@pytest.fixture
+def count(cluster, topic, send, start, judge):
+    """Send each list of messages as a micro-batch of its own; the totals, after the recount has confirmed them."""
+
+    def count(*batches: list[bytes], **options) -> dict[str, int]:
+        running = start()
+        for values in batches:
+            send(values, **options)
+            running.wait_for(cluster.offsets(topic), seconds=60)
+        running.stop()
+        return judge().totals()
+
+    return count
+
+
+@pytest.fixture
+def transaction(settings, topic):
+    """Send values with the key "key" in a transaction, and commit or abort it."""
+    from kafka import KafkaProducer
+
+    def transaction(values, commit: bool) -> None:
+        with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, transactional_id="test") as client:
+            client.init_transactions()
+            client.begin_transaction()
+            for value in values:
+                client.send(topic, value, b"key")
+            client.flush()  # abort_transaction() forgets what has not been sent yet
+            client.commit_transaction() if commit else client.abort_transaction()
+
+    return transaction
+
+
+DEVANAGARI = "#हिन्दी #தமிழ் #x"
+
+
+def tweet(name: str, ahead_seconds: float = 0, text: str = "#x", at: datetime | None = None) -> bytes:
+    """A tweet dated so many seconds after `at` (default: now)."""
+    created = (at or datetime.now(UTC)) + timedelta(seconds=ahead_seconds)
+    shown = created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"id": name, "user": "u", "text": text, "created_at": shown}, ensure_ascii=False).encode()
+
+
+def honest(number: int) -> list[bytes]:
+    """A hundred tweets dated 2 seconds ago."""
+    return [tweet(f"honest-{number}-{n}", -2) for n in range(100)]
 
 
 def dead_letters(store) -> dict[tuple[int, int], str]:

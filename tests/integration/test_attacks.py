@@ -1,40 +1,10 @@
 """Messages that could make a stream lose or invent tweets: each honest one is counted once."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kafka import KafkaProducer
 
-from tests.integration.conftest import NOW, dead_letters
-
-DEVANAGARI = "#हिन्दी #தமிழ் #x"
-
-
-def tweet(name: str, ahead_seconds: float = 0, text: str = "#x", at: datetime | None = None) -> bytes:
-    """A tweet dated so many seconds after `at` (default: now)."""
-    created = (at or datetime.now(UTC)) + timedelta(seconds=ahead_seconds)
-    shown = created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"id": name, "user": "u", "text": text, "created_at": shown}, ensure_ascii=False).encode()
-
-
-@pytest.fixture
-def count(cluster, topic, send, start, judge):
-    """Send each list of messages as a micro-batch of its own; the totals, after the recount has confirmed them."""
-
-    def count(*batches: list[bytes], **options) -> dict[str, int]:
-        running = start()
-        for values in batches:
-            send(values, **options)
-            running.wait_for(cluster.offsets(topic), seconds=60)
-        running.stop()
-        return judge().totals()
-
-    return count
-
-
-def honest(number: int) -> list[bytes]:
-    return [tweet(f"honest-{number}-{n}", -2) for n in range(100)]
+from tests.integration.conftest import DEVANAGARI, NOW, dead_letters, honest, tweet
 
 
 @pytest.mark.parametrize("ahead", [20, 290, 3600, 10**9])
@@ -71,15 +41,9 @@ def test_a_topic_with_the_senders_clock_is_told_once(cluster, topic, start, capf
     assert capfd.readouterr().err == ""
 
 
-def test_aborted_transactions_are_neither_counted_nor_recounted(settings, cluster, topic, count, start):
-    with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, transactional_id="attack") as client:
-        client.init_transactions()
-        for end, names in ((client.abort_transaction, "aborted"), (client.commit_transaction, "committed")):
-            client.begin_transaction()
-            for n in range(100):
-                client.send(topic, tweet(f"{names}-{n}", -2), b"key")
-            client.flush()  # abort_transaction() forgets what has not been sent yet
-            end()
+def test_aborted_transactions_are_neither_counted_nor_recounted(cluster, topic, count, transaction):
+    transaction([tweet(f"aborted-{n}", -2) for n in range(100)], commit=False)
+    transaction([tweet(f"committed-{n}", -2) for n in range(100)], commit=True)
     totals = count(honest(1))
     assert totals["received"] == totals["counted"] == 200, "of the 300 sent, 100 were aborted"
     assert len(list(cluster.read(topic))) == 200

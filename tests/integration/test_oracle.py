@@ -3,14 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from kafka import KafkaProducer
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from lib import trends
 from lib.consumer.store import Store
 from lib.errors import CountError
-from tests.integration.test_attacks import DEVANAGARI, honest, tweet
+from tests.integration.conftest import DEVANAGARI, honest, tweet
 
 
 def batch_1_is_written_as(change):
@@ -55,40 +54,25 @@ FAULTS = {
 
 
 @pytest.fixture
-def count(settings, cluster, topic, send, start, judge):
-    """Count three micro-batches that hold something for each fault, and judge the answer."""
+def counted(count, transaction):
+    """Count micro-batches that hold something for each fault, and judge the answer."""
 
-    def count() -> dict[str, int]:
+    def counted() -> dict[str, int]:
+        transaction([tweet("aborted", -2)], commit=False)
         again = [tweet("again", -3, "#again", datetime.now(UTC))] * 2
-        running = start()
-        for batch in (
-            [*again, tweet("future", 290), tweet("marks", -2, DEVANAGARI)],
-            honest(1),
-            [tweet("late", -45), *honest(2)],
-        ):
-            send(batch)
-            running.wait_for(cluster.offsets(topic), seconds=60)
-        with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, transactional_id="oracle") as client:
-            client.init_transactions()
-            client.begin_transaction()
-            client.send(topic, tweet("aborted", -2), b"key")
-            client.flush()
-            client.abort_transaction()
-        send(honest(3))
-        running.wait_for(cluster.offsets(topic), seconds=60)
-        running.stop()
-        return judge().totals()
+        first = [*again, tweet("future", 290), tweet("marks", -2, DEVANAGARI)]
+        return count(first, honest(1), [tweet("late", -45), *honest(2)], honest(3))
 
-    return count
+    return counted
 
 
-def test_without_a_fault_the_recount_agrees(count):
-    totals = count()
+def test_without_a_fault_the_recount_agrees(counted):
+    totals = counted()
     assert totals == {"received": 305, "counted": 302, "duplicates": 1, "late": 1, "malformed": 1}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_recount_finds(fault, count, monkeypatch):
+def test_the_recount_finds(fault, counted, monkeypatch):
     monkeypatch.setattr(*FAULTS[fault]())
     with pytest.raises(CountError):
-        count()
+        counted()

@@ -1,8 +1,8 @@
 """Exercises: a check judges the outcome of an answer, and gives a hint that fits the mistake, never the answer.
 
-In a lesson the last line of a cell is a check: `lag(answer, cluster, …)` shows *Not answered yet*, *Not yet: …* or
+In a lesson the last line of a cell is a check: `check.lag(answer, …)` shows *Not answered yet*, *Not yet: …* or
 *Correct*. The collapsed cell with the solution goes through the same check, and fails where it is wrong:
-`assert lag(solution, cluster, …)`.
+`assert check.lag(solution, …)`.
 """
 
 from collections.abc import Callable

@@ -2,40 +2,35 @@
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
-from lib.course.exercises import exercise
-from lib.query import milliseconds
+import pandas as pd
 
-DAY_MS = 86_400_000
+from lib import recount
+from lib.course.exercises import exercise
 
 
 def clock(ms: int) -> str:
-    """A time of day (ms) as "12:00:30"."""
-    seconds = ms // 1000 % 86_400
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    """A time of day (ms) as "12:00:30"; a time before midnight is on the day before."""
+    return pd.Timestamp(ms, unit="ms").strftime("%H:%M:%S")
 
 
 @exercise
 def window_starts(answer: list[str], time: str, window: str, slide: str) -> str | None:
     """Whether the answer has the starts ("12:00:00") of all windows that the time lies in, in any order."""
-    hours, minutes, seconds = map(int, time.split(":"))
-    at, length, step = (hours * 60 + minutes) * 60_000 + seconds * 1000, *map(duration, (window, slide))
-    right = {clock(start % DAY_MS) for start in range(at - at % step, at - length, -step)}
+    at, length, step = (pd.Timedelta(text) // pd.Timedelta("1ms") for text in (time, window, slide))
+    right = {clock(start) for start in recount.window_starts(at, length, step)}
     found = set(answer)
     if found == right and len(answer) == len(right):
         return None
-    if clock((at - length) % DAY_MS) in found:
-        return f"the window of {clock((at - length) % DAY_MS)} ends exactly at {time}, and a window is without its end"
+    if clock(at - length) in found:
+        return f"the window of {clock(at - length)} ends exactly at {time}, and a window is without its end"
     if time in right - found:
         return f"a window begins exactly at {time}, and a window includes its start"
     if wrong := found - right:
         return f"the windows begin every {slide}; the one of {sorted(wrong)[0]} does not have {time} in it"
     return f"each moment lies in {len(right)} windows; you have {len(answer)}"
-
-
-def duration(text: str) -> int:
-    return milliseconds("duration", text)
 
 
 @exercise
@@ -62,12 +57,11 @@ def own_query(database: Path, events: list[str], window_seconds: int) -> str | N
         expected[f"2026-01-01 12:00:{start:02}", hashtag] += 1
     if not Path(database).exists():
         return f"there is no file {Path(database).name}"
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         try:
             rows = connection.execute("SELECT window_start, hashtag, tweets FROM mine").fetchall()
         except sqlite3.OperationalError as error:
             return f"the table mine cannot be read: {error}"
-    connection.close()
     if not rows:
         return "the table mine is empty: was the query started, and did it end without an error?"
     found = {(str(start)[:19], hashtag): tweets for start, hashtag, tweets in rows}

@@ -1,0 +1,27 @@
+"""Judge of a consumer's answer: its store against a recount, for tests and benchmarks."""
+
+from pathlib import Path
+
+from lib.consumer.store import Store
+from lib.query import TrendQuery
+from lib.ranking import to_dict
+from lib.recount import Recount, compare, recount
+from lib.topics import Cluster
+
+
+def judge(cluster: Cluster, topic: str, query: TrendQuery, output: Path) -> Recount:
+    """The recount of what a store has counted, after every watermark, total and window in it was found equal to it.
+
+    Where a process was killed before Spark's report of a batch was written, the totals lack that batch, and say so.
+    """
+    store = Store(output / "trends.db")
+    batches = store.batches()
+    records = cluster.read(topic, cluster.offsets(topic, "earliest"), batches[-1].ends)
+    answer = recount(records, batches, query.window_ms, query.slide_ms, query.watermark_ms)
+    if store.unreported():
+        compare(answer, answer.totals(), to_dict(store.windows()))
+        assert store.totals()["received"] < answer.totals()["received"]
+    else:
+        compare(answer, store.totals(), to_dict(store.windows()))
+    store.close()
+    return answer
