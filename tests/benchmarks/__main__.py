@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,26 +69,18 @@ class Bench:
         """Seconds to the first rows, and of a warm micro-batch, at 1,000 tweets per second."""
         line, settings = self.command("this", "producer", "--topic", "live", "--rate", 1000)
         producer = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **settings)
-        options = [
-            "--topic",
-            "live",
-            "--starting-offsets",
-            "latest",
-            "--trigger",
-            "1 second",
-            "--output",
-            self.output(),
-        ]
-        line, settings = self.command(name, "consumer", *options)
+        options = ["--topic", "live", "--starting-offsets", "latest", "--trigger", "1 second"]
+        line, settings = self.command(name, "consumer", *options, "--output", self.output())
         began = time.monotonic()
         consumer = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **settings)
         first, times = None, []
+        stop = threading.Timer(seconds, consumer.terminate)
+        stop.start()
         for text in consumer.stdout:
             if found := BATCH.match(text):
                 first = first or time.monotonic() - began
                 times.append(float(found[2]))
-            if time.monotonic() - began > seconds and consumer.poll() is None:
-                consumer.terminate()
+        stop.cancel()
         producer.terminate()
         consumer.wait(), producer.wait()
         warm = times[len(times) // 2 :]  # the second half
