@@ -41,7 +41,7 @@ def test_three_dots_are_no_answer():
 @pytest.mark.parametrize(
     "emitted, hint",
     [
-        ({3: "0 s: 3", 4: "10 s: 1, 20 s: 1"}, "is final before the event of second 5 arrives"),
+        ({3: "0 s: 4", 4: "10 s: 1, 20 s: 1"}, "is final before the event of second 5 arrives"),
         ({3: "-", 4: "-"}, "is still open in micro-batch 4"),
         ({3: "-", 4: "10 s: 4"}, "is still open in micro-batch 4"),
     ],
@@ -51,7 +51,7 @@ def test_a_delay_too_short_or_too_long(emitted, hint):
 
 
 def test_a_delay_that_is_right():
-    assert lesson_05.delay(20, {3: "-", 4: "0 s: 4, 10 s: 1"})
+    assert lesson_05.delay(20, {3: "-", 4: "0 s: 5, 10 s: 1"})
 
 
 @pytest.mark.parametrize(
