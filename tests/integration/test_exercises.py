@@ -13,15 +13,15 @@ MESSAGES = list(tweets.stream(count=60, seed=1))
 
 @pytest.fixture
 def send(settings):
-    """Send (key, value) pairs, at a rate if one is given; their acknowledgements."""
+    """Send (key, value) pairs, each when it is due if that is given, in seconds; their acknowledgements."""
 
-    def send(topic, pairs, per_second=None) -> list:
+    def send(topic, pairs, due=None) -> list:
         with KafkaProducer(bootstrap_servers=settings.bootstrap_servers) as client:
             client.partitions_for(topic)
             began, receipts = time.monotonic(), []
             for number, (key, value) in enumerate(pairs):
-                if per_second:
-                    time.sleep(max(0, began + number / per_second - time.monotonic()))
+                if due:
+                    time.sleep(max(0, began + due[number] - time.monotonic()))
                 receipts.append(client.send(topic, value, key))
             return [receipt.get(timeout=10) for receipt in receipts]
 
@@ -91,13 +91,36 @@ def tweets_language(message) -> bytes:
     return message.value.split(b'"lang":"')[1].split(b'"')[0]
 
 
+PLAN, IN_TIME = [(20, 20), (40, 80)], [i / 20 for i in range(20)] + [1 + i / 80 for i in range(40)]
+
+
 @pytest.mark.parametrize(
-    "per_second, keys, hint",
-    [(30, True, "Correct."), (None, True, "too fast"), (15, True, "sleep until the moment"), (30, False, "no key")],
+    "due, hint",
+    [
+        (IN_TIME, "Correct."),
+        ([0] * 60, "tweets 1 to 20 … too fast"),
+        ([i / 20 for i in range(60)], "tweets 21 to 60 … too slow"),
+        ([i / 20 for i in range(20)] + [i / 80 for i in range(20, 60)], "tweets 21 to 60 … too fast"),
+        ([1.6 * moment for moment in IN_TIME], "tweets 1 to 20 … too slow"),
+        ([i // 20 * 0.6 + i / 1000 for i in range(60)], "there is a pause … one at a time"),
+    ],
 )
-def test_lesson_02_paced(cluster, topic, send, per_second, keys, hint):
-    receipts = send(topic, [(m.key if keys else None, m.value) for m in MESSAGES], per_second)
-    assert hint in lesson_02.paced(receipts, topic, 60, 30, cluster).text
-    assert "should have 50" in lesson_02.paced(receipts, topic, 50, 30, cluster).text
-    if keys:
-        assert "59 acknowledgements" in lesson_02.paced(receipts[1:], topic, 60, 30, cluster).text
+def test_lesson_02_burst_is_judged_by_its_pace(cluster, topic, send, due, hint):
+    plan = [(60, 47)] if "pause" in hint else PLAN
+    said = lesson_02.burst(send(topic, MESSAGES, due), topic, MESSAGES, plan, cluster).text
+    assert all(words in said for words in hint.split(" … ")), said
+
+
+def test_lesson_02_burst_is_judged_by_its_messages(cluster, topic, send):
+    def judged(receipts) -> str:
+        return lesson_02.burst(receipts, topic, MESSAGES, PLAN, cluster).text
+
+    assert "is empty; a client that is neither" in judged([])
+    receipts = send(topic, MESSAGES, IN_TIME)
+    assert judged([object()]).startswith("Not yet: your list has futures")
+    assert "your 59 acknowledgements are not those of the 60" in judged(receipts[1:])
+    assert judged(receipts) == "Correct."
+    send(topic, MESSAGES[:1])
+    assert "1 are too many" in judged(receipts)
+    cluster.delete(topic), cluster.create(topic, 2)
+    assert "has the key None" in judged(send(topic, [(None, message.value) for message in MESSAGES]))
