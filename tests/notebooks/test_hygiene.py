@@ -16,7 +16,8 @@ from lib.course.series import METADATA
 from lib.settings import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = [*NOTEBOOKS, *sorted(ROOT.glob("*.md"))]
+GLOSSARY = ROOT / "notebooks" / "GLOSSARY.md"
+PAGES = [*NOTEBOOKS, GLOSSARY, *sorted(ROOT.glob("*.md"))]
 TAGS = {"parameters", "solution", "nbval-ignore-output"}
 
 
@@ -137,3 +138,28 @@ def test_its_links_and_pictures_are_there(page):
         if not re.match(r"https?://|#", target):
             assert (page.parent / target.partition("#")[0]).exists(), target
     assert "<img" not in markdown(page)
+
+
+def test_the_glossary_is_in_alphabetical_order_and_explains_each_term_once():
+    """A term in lower case is also its anchor, with hyphens, wherever the page is shown."""
+    entries = re.findall(r"^### (.+)\n\n((?:(?!#).+\n)+)", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    terms = [term for term, _ in entries]
+    assert terms == re.findall(r"^##+ (.+)", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE), "each has a text"
+    assert all(re.fullmatch(r"[a-z]+([ -][a-z]+)*", term) for term in terms)
+    assert anchors() == sorted(set(anchors()))
+    for term, text in entries:
+        assert re.search(r"Lesson (\d\d|\[\d\d\]\(\d\d_\w+\.ipynb\))\.$", text), f"{term}: a lesson explains it"
+
+
+def anchors() -> list[str]:
+    """Of the glossary's terms, in its order."""
+    return [term.replace(" ", "-") for term in re.findall(r"^### (.+)", GLOSSARY.read_text("utf-8"), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_the_terms_that_it_links_are_in_the_glossary(page):
+    place = "" if page == GLOSSARY else r"[^)\s]*GLOSSARY\.md"
+    linked = set(re.findall(rf"\({place}#([^)]+)\)", markdown(page)))
+    assert linked <= set(anchors()), linked - set(anchors())
+    if page in NOTEBOOKS:
+        assert len(linked) >= 5

@@ -5,7 +5,7 @@ import sqlite3
 import pandas as pd
 import pytest
 
-from lib.consumer.store import Store
+from lib.consumer.store import Batch, Store
 from lib.course.exercises import UNANSWERED, exercise, lesson_00, lesson_03, lesson_04
 
 
@@ -24,6 +24,8 @@ def test_a_check_says_one_of_three_things():
 def test_an_answer_of_any_kind_is_judged(answer):
     for check, by in (
         (twice, (None,)),
+        (lesson_00.reasons, (None,)),
+        (lesson_00.leaders, (None,)),
         (lesson_03.window_starts, ("12:00:30", "40 seconds", "10 seconds")),
         (lesson_03.delay, ("12:00:00 kafka 4", {4: "-"}, 4)),
         (lesson_03.own_query, ([], 20)),
@@ -54,7 +56,9 @@ GROUPED = "SELECT reason, COUNT(*) AS messages FROM dead_letters GROUP BY reason
         ("SELEC", "does not understand"),
         ("SELECT * FROM nowhere", "no such table"),
         ("SELECT reason FROM dead_letters", "the columns are reason"),
-        ("SELECT reason, 1 AS messages FROM dead_letters", "GROUP BY"),
+        (None, "between quotation marks"),
+        ("SELECT reason, 1 AS messages FROM dead_letters", "the same reason stands in several rows: GROUP BY reason"),
+        ("SELECT reason, COUNT(*) AS messages FROM dead_letters", "one row, and there are 3 reasons"),
         (GROUPED + " HAVING messages > 1", "add up to 5, and there are 6"),
         (GROUPED + " ORDER BY messages", "the most frequent reason first"),
     ],
@@ -62,6 +66,48 @@ GROUPED = "SELECT reason, COUNT(*) AS messages FROM dead_letters GROUP BY reason
 def test_lesson_00_reasons(store, sql, hint):
     assert hint in lesson_00.reasons(sql, store).text
     assert lesson_00.reasons(GROUPED + " ORDER BY messages DESC", store)
+
+
+COUNTS = [(0, "a", 3), (0, "b", 1), (5, "a", 2), (5, "b", 2), (10, "a", 1), (10, "b", 4)]  # (start, hashtag, tweets)
+
+
+def tops(*rows):
+    """(start in seconds, hashtag, tweets), a row each, as a DataFrame."""
+    made = pd.DataFrame(rows, columns=["window_start", "hashtag", "tweets"])
+    return made.assign(window_start=pd.to_datetime(made["window_start"], unit="s"))
+
+
+@pytest.fixture
+def counted(store):
+    batch = Batch({0: 9}, watermark=0, begun=0)
+    store.write(0, batch, [(start * 1000, start * 1000 + 5000, *rest) for start, *rest in COUNTS], {})
+    return store
+
+
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        ("SELECT * FROM windows", "pd.read_sql executes it"),
+        ([], "a DataFrame, and this is a list"),
+        (tops().drop(columns="tweets"), "no column tweets"),
+        (tops((0, "a", 3), (5, "a", 2)), "there are 3 windows; the one that starts at 00:00:10"),
+        (tops((0, "a", 3), (5, "a", 2), (10, "b", 4), (11, "b", 4)), "no window that starts at 1970-01-01 00:00:11"),
+        (tops((0, "a", 3), (5, "a", 2), (10, "a", 1)), "another hashtag had more tweets than #a"),
+        (tops((0, "a", 3), (5, "a", 2), (10, "a", 4)), "#a did not have 4 tweets"),
+        (tops((0, "a", 3), (5, "a", 2), (10, "c", 4)), "#c did not have 4 tweets"),
+        (tops(*COUNTS), "another hashtag had more tweets than #b"),
+        (tops((0, "a", 3), (5, "a", 2), (5, "b", 2), (10, "b", 4)), "keep one row for each"),
+        (tops((0, "a", 3), (0, "a", 3), (5, "a", 2), (10, "b", 4)), "keep one row for each"),
+    ],
+)
+def test_lesson_00_leaders(counted, answer, hint):
+    assert hint in lesson_00.leaders(answer, counted).text
+    for number_one in ("a", "b"):  # of the window in which both have equally many
+        assert lesson_00.leaders(tops((10, "b", 4), (0, "a", 3), (5, number_one, 2)), counted)
+    for sql in ("MAX(tweets) AS tweets FROM windows GROUP BY window_start", "tweets FROM windows WHERE tweets > 1"):
+        answer = pd.read_sql(f"SELECT window_start, hashtag, {sql}", counted.engine)
+        assert lesson_00.leaders(answer, counted).correct == ("MAX" in sql)
+    assert lesson_00.leaders(tops((0, "a", 3), (5, "a", 2), (10, "b", 4)).set_index("window_start"), counted)
 
 
 @pytest.mark.parametrize(
