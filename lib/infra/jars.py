@@ -25,7 +25,8 @@ LOCKS = {name: Path(__file__).with_name(f"{name}.lock.toml") for name in ("broke
 def jars(name: str) -> list[Path]:
     """The paths of the jars in the lock `name` ("broker" or "connector"), each verified by its SHA-256.
 
-    A jar that is missing or differs is downloaded, with a progress bar. Needs no network when all are in the cache.
+    A jar that is missing or differs is downloaded, in a terminal with a progress bar. Needs no network if all are in
+    the cache.
     Raises JarError if a jar cannot be downloaded, or the downloaded one differs from the lock.
     """
     if name == "connector":
