@@ -1,7 +1,7 @@
 """Configuration of the trend query: parses and checks the durations window, slide and watermark."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from lib.errors import SettingError
 
@@ -13,7 +13,7 @@ DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS_MS)})s?")
 def milliseconds(name: str, text: str, least: int = 1, unit: int = 1) -> int:
     """The length of a duration such as "30 seconds" or "1 minute 30 seconds", in milliseconds.
 
-    Raises SettingError, which names the option `name`, where `text` is not a duration, is below `least`, or is not a
+    Raises SettingError, which names the option `name`, if `text` is not a duration, is below `least`, or is not a
     multiple of `unit`, both in milliseconds.
     """
     parts = DURATION.findall(text)
@@ -32,9 +32,9 @@ def milliseconds(name: str, text: str, least: int = 1, unit: int = 1) -> int:
 class TrendQuery:
     """Which windows are counted, and how late a tweet may be: three durations in Spark's words ("30 seconds").
 
-    Windows of the length `window` start every `slide`, aligned to 1970; the watermark follows the newest event time
-    at the distance `watermark`. Raises SettingError for a value that is not a duration, a window or a slide that is not
-    in whole seconds, a slide above the window, or a watermark that one tweet from the future could outrun.
+    A window of the length `window` starts every `slide`, counted from 1970. The watermark is the newest event time less
+    `watermark`. Raises SettingError for a value that is not a duration, a window or a slide that is not in whole
+    seconds, a slide longer than the window, or a watermark so short that one tweet from the future makes others late.
     """
 
     window: str
@@ -44,18 +44,19 @@ class TrendQuery:
     def __post_init__(self) -> None:
         if self.slide_ms > self.window_ms:
             raise SettingError(
-                f"slide {self.slide!r} is above window {self.window!r}",
-                "use a slide that is not longer than the window",
+                f"slide {self.slide!r} is longer than window {self.window!r}",
+                "use a slide that is at most as long as the window",
                 option="slide", value=self.slide,
             )  # fmt: skip
         if self.watermark_ms <= AHEAD_SECONDS * 1000:
             raise SettingError(
-                f"watermark {self.watermark!r} is too short: a tweet may be dated {AHEAD_SECONDS} s ahead, and would "
-                "make those of all others late",
+                f"watermark {self.watermark!r} is too short: one tweet may be dated {AHEAD_SECONDS} s ahead, and would "
+                "make the tweets of all others late",
                 f"use one above {AHEAD_SECONDS} seconds",
                 option="watermark", value=self.watermark,
             )  # fmt: skip
 
+    # Windows start and end at whole seconds, because the store has their times in whole seconds: see store.SECOND.
     @property
     def window_ms(self) -> int:
         return milliseconds("window", self.window, unit=1000)
@@ -67,7 +68,3 @@ class TrendQuery:
     @property
     def watermark_ms(self) -> int:
         return milliseconds("watermark", self.watermark, least=0)
-
-    def to_dict(self) -> dict[str, str]:
-        """{"window": …, "slide": …, "watermark": …}, as given."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -1,7 +1,7 @@
 """Independent recount in plain Python: the oracle that Spark's answer is compared with.
 
 It shares the written rules with `lib.trends`, and no code and no figure. From the stream it takes only where each
-micro-batch ended: it computes the watermarks by itself, and `compare` holds them against Spark's.
+micro-batch ended. It computes the watermarks itself, and `compare` compares them with Spark's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lib.errors import CountError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # at run time it imports nothing of what it judges
+    from lib.consumer.store import Batch
     from lib.topics import Record
     from lib.tweets import Message
 
@@ -27,13 +28,6 @@ TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9
 JOINED = {"L", "M", "N"}  # letters, combining marks and digits, by the first letter of their Unicode category
 AHEAD_MS = 10_000
 VERDICTS = ("counted", "duplicates", "late", "malformed")
-
-
-class Batch(Protocol):
-    """A committed micro-batch: {partition: offset} where it ended, and the watermark that it ran with (ms)."""
-
-    ends: dict[int, int]
-    watermark: int  # only to be compared
 
 
 @dataclass
@@ -63,10 +57,8 @@ def recount(
     seen: set[Tweet] = set()
     watermark = newest = 0
     for batch, taken in zip(batches, by_batch(records, batches), strict=True):
-        too_old, watermark = (
-            watermark,
-            max(watermark, newest - watermark_ms),
-        )  # late: by the watermark of the batch before
+        too_old = watermark  # late is decided by the watermark of the batch before
+        watermark = max(watermark, newest - watermark_ms)
         result.watermarks.append((watermark, batch.watermark))
         for record in taken:
             tweet = parse(record)
@@ -110,7 +102,7 @@ class Tweet:
 
 
 def parse(record: Record) -> Tweet | None:
-    """The tweet in a record, or None where it is malformed."""
+    """The tweet in a record, or None if it is malformed."""
     try:
         text = record.value.decode("utf-8")
         fields, _ = STRICT_JSON.raw_decode(text.lstrip(" \t\r\n"))
@@ -155,7 +147,7 @@ def window_starts(time_ms: int, window_ms: int, slide_ms: int) -> range:
 def sent_by(messages: Iterable[Message], records: Iterable[Record]) -> list[Record]:
     """The records that are these messages, byte for byte, each as often as it was sent.
 
-    Raises CountError where one of the messages is not among the records.
+    Raises CountError if one of the messages is not among the records.
     """
     wanted = Counter(messages)
     sent = []

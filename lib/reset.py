@@ -20,7 +20,7 @@ from lib.topics import Cluster
 def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
     """Delete the topic with its messages (None: keep it) and a consumer's output with its checkpoint, wherever that is.
 
-    Returns what was deleted. Raises QueryError while a consumer uses the output, and BrokerError where a topic is to be
+    Returns what was deleted. Raises QueryError while a consumer uses the output, and BrokerError if a topic is to be
     deleted and no broker answers; nothing is deleted then.
     """
     exists = topic is not None and topic in cluster.names()

@@ -41,17 +41,16 @@ class Settings:
     # Spark: one shuffle partition per core. Its default of 200 makes a small micro-batch 17 times slower.
     spark_master: str = "local[2]"
     shuffle_partitions: int = 2
-    driver_memory: str = "1g"
+    driver_memory_mb: int = 1024
     spark_ui: bool = False
 
-    # The trend query
+    # The defaults of lib.consumer's options. A notebook has its own parameters instead.
     window: str = "30 seconds"
     slide: str = "5 seconds"
     watermark: str = "30 seconds"
     trigger: str = "2 seconds"
     batch_messages: int = 200_000  # at most in a micro-batch, so that a backlog of any size fits into memory
     top: int = 10
-    refresh_seconds: float = 5
 
     # The folder for everything that the course writes
     build_dir: Path = ROOT / "build"
@@ -60,17 +59,20 @@ class Settings:
         # Relative to the project: notebooks and child processes run in other folders, and must find the same ones.
         for name in ("build_dir", "compose_file"):
             object.__setattr__(self, name, ROOT / getattr(self, name))
-        self._check()
+        hosts_and_ports(self.bootstrap_servers)
+        if self.mode not in MODES:
+            remedy = f"use one of: {', '.join(MODES)}"
+            raise SettingError(f"there is no mode {self.mode!r}", remedy, option="STREAM_MODE", value=self.mode)
 
     @property
     def host(self) -> str:
         """The first bootstrap server's host name."""
-        return self.bootstrap_servers.split(",")[0].rpartition(":")[0]
+        return hosts_and_ports(self.bootstrap_servers)[0][0]
 
     @property
     def port(self) -> int:
         """The first bootstrap server's port."""
-        return int(self.bootstrap_servers.split(",")[0].rpartition(":")[2])
+        return hosts_and_ports(self.bootstrap_servers)[0][1]
 
     def folder(self, name: str) -> Path:
         """The folder build/NAME, created if it does not exist; SettingError if it cannot be written."""
@@ -105,19 +107,14 @@ class Settings:
                 ) from None
         return cls(**values)
 
-    def _check(self) -> None:
-        try:
-            if not self.host or not 0 < self.port < 65536:
-                raise ValueError
-        except ValueError:
-            raise SettingError(
-                f"STREAM_BOOTSTRAP_SERVERS={self.bootstrap_servers!r} is not host:port",
-                "use the broker's address, such as STREAM_BOOTSTRAP_SERVERS=localhost:9092",
-                option="STREAM_BOOTSTRAP_SERVERS",
-                value=self.bootstrap_servers,
-            ) from None
-        if self.mode not in MODES:
-            raise SettingError(
-                f"there is no mode {self.mode!r}", f"use one of: {', '.join(MODES)}", option="STREAM_MODE",
-                value=self.mode,
-            )  # fmt: skip
+
+def hosts_and_ports(servers: str) -> list[tuple[str, int]]:
+    """The (host, port) of each address in a text like "localhost:9092,localhost:9093"; else SettingError."""
+    pairs = [address.rpartition(":")[::2] for address in servers.split(",")]
+    if not all(host and port.isdecimal() and 0 < int(port) < 65536 for host, port in pairs):
+        raise SettingError(
+            f"the broker's address {servers!r} is not host:port",
+            "use one such as localhost:9092, in STREAM_BOOTSTRAP_SERVERS or --bootstrap-servers",
+            option="STREAM_BOOTSTRAP_SERVERS", value=servers,
+        )  # fmt: skip
+    return [(host, int(port)) for host, port in pairs]

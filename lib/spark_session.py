@@ -35,7 +35,7 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
     Times are UTC. Its log is build/logs/spark.log; nothing is printed, nothing listens outside 127.0.0.1.
     `throughput` lets the JVM compile for throughput; without it a lesson's first batch comes a quarter sooner.
     Raises JavaError, JarError, SettingError for an invalid master or a build folder that cannot be written, and
-    QueryError where Spark does not start.
+    QueryError if Spark does not start.
     """
     master = settings.spark_master
     if not re.fullmatch(r"local(\[(\d+|\*)\])?|spark://.+|local-cluster\[.+\]", master):
@@ -51,7 +51,9 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
     set_environment(settings)
     options = sql_options(settings, throughput) | jvm_options(settings, throughput)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())
-    context = SparkContext(gateway=running_gateway() or launch(conf, settings.folder("logs")), conf=conf)
+    # SparkContext._gateway: the connection to the JVM, which outlives spark.stop(). A new session must be made in it.
+    # There is no public way to ask for it (tried with pyspark 4.2.0).
+    context = SparkContext(gateway=SparkContext._gateway or launch(conf, settings.folder("logs")), conf=conf)
     if threading.current_thread() is threading.main_thread():
         # SparkContext makes an interrupt cancel all jobs, and Jupyter's Interrupt would fail the running queries.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,18 +67,17 @@ def log_of(spark: SparkSession) -> str:
 
 def died() -> bool:
     """Whether the Java process that this process has started for Spark has ended."""
-    gateway = running_gateway()
-    process = getattr(gateway, "proc", None)  # none under spark-submit, where the Java process is our parent
+    process = getattr(SparkContext._gateway, "proc", None)  # none under spark-submit, whose child this process is
     return process is not None and process.poll() is not None
 
 
 def forget() -> None:
-    """Let go of a session whose Java process has ended, so that a new one can be started in this process.
+    """Forget a session whose Java process has ended, so that a new one can be started in this process.
 
     Uses private attributes of pyspark (tried with 4.2.0): its own stop() asks the process that is gone.
     """
     with suppress(*CONNECTION_LOST):
-        running_gateway().shutdown()
+        SparkContext._gateway.shutdown()
     with SparkContext._lock:
         SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
     SparkSession._instantiatedSession = SparkSession._activeSession = None
@@ -98,7 +99,7 @@ def set_environment(settings: Settings) -> None:
 
 
 def launch(conf: SparkConf, logs: Path) -> JavaGateway:
-    """Start Spark's JVM. What it prints before its log exists goes to a file; QueryError where it ends at once."""
+    """Start Spark's JVM. What it prints before its log exists goes to a file; QueryError if it ends at once."""
     with open(logs / "spark-console.log", "wb") as console:
         try:
             # In its own session: a SIGTERM to our process group must not end it before our queries have ended.
@@ -112,14 +113,6 @@ def launch(conf: SparkConf, logs: Path) -> JavaGateway:
     # pyspark names it without its package, and for each report of a stream all jars would be searched for it.
     java_import(gateway.jvm, "org.apache.spark.sql.api.python.PythonSQLUtils")
     return gateway
-
-
-def running_gateway() -> JavaGateway | None:
-    """The connection to this process's JVM, which outlives spark.stop(): a new session must be made in it.
-
-    Uses a private attribute of pyspark (tried with 4.2.0), which has no public way to ask for it.
-    """
-    return SparkContext._gateway
 
 
 def sql_options(settings: Settings, throughput: bool) -> dict[str, str]:
@@ -154,18 +147,18 @@ def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
     """The options of the driver's JVM, which are read only at its start."""
     connector, temporary = jars("connector"), settings.folder("tmp").as_posix()
     log = settings.folder("logs") / "spark.log"
-    java = (
-        f'"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}" "-Dcourse.log={log.as_posix()}" -Dcourse.level=WARN'
-    )
-    java += f' "-Djava.io.tmpdir={temporary}" -XX:+UseSerialGC -XX:MetaspaceSize=256m -Xms512m'
-    java += "" if throughput else " -XX:TieredStopAtLevel=1"
+    java = [
+        f'"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}"', f'"-Dcourse.log={log.as_posix()}"',
+        "-Dcourse.level=WARN", f'"-Djava.io.tmpdir={temporary}"', "-XX:+UseSerialGC", "-XX:MetaspaceSize=256m",
+        f"-Xms{min(512, settings.driver_memory_mb)}m", "" if throughput else "-XX:TieredStopAtLevel=1",
+    ]  # fmt: skip
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.memory": f"{settings.driver_memory_mb}m",
         "spark.local.dir": temporary,
         "spark.driver.extraClassPath": os.pathsep.join(map(str, [*first_jars(), *connector])),
-        "spark.driver.extraJavaOptions": java,
+        "spark.driver.extraJavaOptions": " ".join(java),
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         # What the web UI would show of the past is kept in the heap, with or without a UI: 1,000 of each by default.

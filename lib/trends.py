@@ -80,7 +80,7 @@ def plain_time(text: Column) -> Column:
 
 
 def string_field(name: str) -> Column:
-    """The JSON field as STRING; null where it is missing or of another JSON type."""
+    """The JSON field as STRING; null if it is missing or of another JSON type."""
     is_string = F.schema_of_variant(name) == "STRING"
     return F.when(is_string, F.variant_get(name, "$", "string"))
 

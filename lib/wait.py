@@ -1,7 +1,8 @@
-"""Polling with a timeout, and an event that SIGTERM and Ctrl-C set."""
+"""Polling with a timeout, and what a signal does: set an event, or end the program."""
 
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -39,3 +40,13 @@ def stop_signal() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, tell)
     return stop
+
+
+def exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP raise SystemExit, so that a `finally` can stop the broker that this program started.
+
+    For a program whose main thread executes notebooks, and cannot ask an event. A closed terminal or a CI's time limit
+    must not leave a broker running.
+    """
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
+        signal.signal(number, lambda number, _: sys.exit(128 + number))

@@ -114,7 +114,8 @@ def topic(cluster, request):
     """A new topic of two partitions with the test's name, deleted afterwards."""
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
     cluster.delete(name)
-    cluster.create(name, partitions=2, configs={"retention.ms": "-1"})  # tests also send messages with old timestamps
+    cluster.create(name, partitions=2)
+    cluster.alter(name, "retention.ms", "-1")  # tests also send messages with old timestamps
     yield name
     cluster.delete(name)
 

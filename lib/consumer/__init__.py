@@ -7,7 +7,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from lib.consumer.running import Consumer
-from lib.errors import QueryError, SettingError
+from lib.errors import QueryError, require
 from lib.query import TrendQuery
 from lib.topics import Cluster
 
@@ -25,8 +25,8 @@ def read_topic(
     """The topic as a stream with Kafka's columns (key, value, topic, partition, offset, timestamp, timestampType).
 
     `starting` is "earliest", "latest" or {partition: offset}; the offsets in a checkpoint override it. A micro-batch
-    takes `at_most` so many messages, so that a backlog of any size fits into memory. Messages of aborted transactions
-    are left out. TopicError where the topic does not exist.
+    takes at most `at_most` messages, so that a backlog of any size fits into memory. Messages of aborted transactions
+    are left out. TopicError if the topic does not exist.
     """
     cluster.wait_for_topic(topic)
     first = starting if isinstance(starting, dict) else cluster.offsets(topic, starting)
@@ -56,19 +56,18 @@ def start(
 
     Windows, batches and dead letters go to the database `output`/trends.db (see `lib.consumer.store`); the checkpoint
     is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes, by default a batch every 2 seconds.
-    `messages` come from `topic` of `cluster`. Started again with the same options while it runs, it returns the
-    running consumer. Where Kafka's timestamps are the senders' clocks, it says so on standard error.
+    `messages` come from `topic` of `cluster`. Called again with the same options while it runs, it returns the running
+    consumer. Where Kafka's timestamps are the senders' clocks, it prints a note to standard error.
 
-    Raises SettingError for an invalid option, and QueryError where another consumer uses the database or the
-    checkpoint, where database, checkpoint, query and topic do not belong together, or where the output cannot be
+    Raises SettingError for an invalid option, and QueryError if another consumer uses the database or the
+    checkpoint, if database, checkpoint, query and topic do not belong together, or if the output cannot be
     written.
     """
-    if top < 1:
-        raise SettingError(f"top {top} is below 1", "use 1 or more", option="top", value=top)
+    require(top >= 1, "top", top, "use 1 or more")
     output = output.resolve()
     checkpoint = (checkpoint or output / "checkpoint").resolve()
-    options = {"query": query, "output": output, "topic": topic, "top": top}
-    options["trigger"] = trigger or {"processingTime": "2 seconds"}
+    trigger = trigger or {"processingTime": "2 seconds"}
+    options = {"query": query, "output": output, "topic": topic, "trigger": trigger, "top": top}
     if running := running_on(checkpoint, options):
         return running
     if cluster.configuration(topic, "message.timestamp.type") != "LogAppendTime":
@@ -78,17 +77,17 @@ def start(
 
 
 def running_on(checkpoint: Path, options: dict) -> Consumer | None:
-    """The consumer of this process that runs on a checkpoint; QueryError where it runs with other options."""
+    """The consumer of this process that runs on a checkpoint; QueryError if it runs with other options."""
     known = STARTED.get(checkpoint)
-    if known and known.active:
-        if known.options == options:
-            return known
-        raise QueryError(
-            f"a consumer with other options runs on the checkpoint {checkpoint}",
-            "stop it first: its stop(), or the notebook's stop cell",
-            running=known.options,
-            asked=options,
-        )
-    if known:
+    if not known:
+        return None
+    if not known.active:
         known.release()
-    return None
+        return None
+    if known.options == options:
+        return known
+    raise QueryError(
+        f"a consumer with other options runs on the checkpoint {checkpoint}",
+        "stop it first: call its stop(), or run the notebook's stop cell",
+        running=known.options, asked=options,
+    )  # fmt: skip

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rich.console import Console
+
 from lib.consumer import read_topic, start
-from lib.consumer.terminal import print_table, show_while
-from lib.errors import SettingError, run
+from lib.consumer.terminal import show_while, table
+from lib.errors import require, run
 from lib.infra.jars import paths
 from lib.query import TrendQuery, milliseconds
 from lib.settings import Settings
@@ -23,14 +25,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv, settings)
     query = TrendQuery(options.window, options.slide, options.watermark)
     milliseconds("trigger", options.trigger, least=0)
-    if options.top < 1:
-        raise SettingError(f"top {options.top} is below 1", "use 1 or more", option="top", value=options.top)
+    require(options.top >= 1, "top", options.top, "use 1 or more")
     cluster = Cluster(options.bootstrap_servers, settings.answer_seconds)
-    cluster.require()
+    cluster.wait_for_topic(options.topic)  # an error here comes sooner than after Spark's start
     settings = replace(settings, spark_master=options.master)
     # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
     logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")
-    spark = spark_session(settings, "trending topics", throughput=options.available_now)
+    spark = spark_session(settings, throughput=options.available_now)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     consumer = start(messages, query, options.output, cluster, options.topic, options.checkpoint, trigger, options.top)
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ended_by_itself = options.available_now and not asked_to_stop.is_set()
     totals = consumer.finish() if ended_by_itself else consumer.stop()
     stop(spark)
-    print_table(consumer.progress)
+    Console().print(table(consumer.store.ranking(options.top), totals))
     if unreported := consumer.store.unreported():
         print(f"note: the numbers of {unreported} batches were lost with their process; their windows were not")
     print(json.dumps(totals), flush=True)
@@ -53,30 +54,24 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
         epilog="On a cluster, or wherever spark-submit starts Spark:\n  spark-submit --jars "
         + ",".join(map(str, paths("connector"))) + f" {Path(__file__)} --output DIR",
     )  # fmt: skip
-    option = parser.add_argument
-    option("--topic", default=settings.topic)
-    option("--bootstrap-servers", default=settings.bootstrap_servers)
-    option(
-        "--starting-offsets",
-        choices=("earliest", "latest"),
-        default="earliest",
-        help="where to begin without a checkpoint (default: %(default)s)",
-    )
-    option("--master", default=settings.spark_master, help="Spark's master (default: %(default)s)")
-    option(
-        "--output",
-        type=Path,
-        default=settings.build_dir / "consumer",
-        metavar="DIR",
-        help="counts and dead letters to the database DIR/trends.db",
-    )
-    option("--checkpoint", type=Path, metavar="DIR", help="default: the folder checkpoint in the output")
-    option("--window", default=settings.window, help="length of a window (default: %(default)s)")
-    option("--slide", default=settings.slide, help="interval between window starts (default: %(default)s)")
-    option("--watermark", default=settings.watermark, help="how late a tweet may be (default: %(default)s)")
-    option("--top", type=int, default=settings.top, help="number of hashtags to show (default: %(default)s)")
-    option("--trigger", default=settings.trigger, help="interval between micro-batches (default: %(default)s)")
-    option("--available-now", action="store_true", help="count the messages that exist at the start, then end")
+
+    def option(name: str, default: object, text: str, **how: object) -> None:
+        parser.add_argument(f"--{name}", default=default, help=f"{text} (default: %(default)s)", **how)
+
+    option("topic", settings.topic, "the topic to read")
+    option("bootstrap-servers", settings.bootstrap_servers, "the broker's address")
+    ends = ("earliest", "latest")
+    option("starting-offsets", "earliest", "where to begin if there is no checkpoint", choices=ends)
+    option("master", settings.spark_master, "Spark's master")
+    folder = {"type": Path, "metavar": "DIR"}
+    option("output", settings.build_dir / "consumer", "the folder of the database trends.db", **folder)
+    parser.add_argument("--checkpoint", help="the folder of the checkpoint (default: DIR/checkpoint)", **folder)
+    option("window", settings.window, "the length of a window")
+    option("slide", settings.slide, "the interval between the starts of two windows")
+    option("watermark", settings.watermark, "how far the watermark is behind the newest event time")
+    option("top", settings.top, "the number of hashtags to show", type=int)
+    option("trigger", settings.trigger, "the interval between micro-batches")
+    parser.add_argument("--available-now", action="store_true", help="count what is in the topic now, then end")
     return parser.parse_args(argv)
 
 

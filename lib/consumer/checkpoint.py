@@ -1,6 +1,6 @@
-"""Checkpoint of a streaming query: its id, its batches and their limits, from the files that Spark writes.
+"""Reader of a streaming query's checkpoint: the query's id, where it began, and where each micro-batch ends.
 
-Their layout is Spark's own (tried with 4.2.0), and documented only in its sources: `OffsetSeqLog`, `CommitLog`.
+The layout of these files is Spark's own (tried with 4.2.0). Only its sources document it: `OffsetSeqLog`, `CommitLog`.
 """
 
 import json
@@ -18,7 +18,7 @@ def identity(checkpoint: Path) -> str | None:
 
 
 def last_number(checkpoint: Path, log: str) -> int | None:
-    """The newest batch in the log "offsets" (planned) or "commits" (finished); None where it has none."""
+    """The newest batch in the log "offsets" (planned) or "commits" (finished); None if it has none."""
     folder = checkpoint / log
     numbers = [int(path.name) for path in folder.iterdir() if path.name.isdigit()] if folder.exists() else []
     return max(numbers, default=None)

@@ -4,6 +4,7 @@ Spark itself notices little of this: it would count another window length into t
 from the old offsets.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,7 +31,7 @@ class Claim:
             self.lock(store.path.with_name(f"{store.path.name}.lock"))
             self.lock(checkpoint / "in-use.lock")
             self.open_store()
-            self.check(query.to_dict() | {"topic": topic, "topic_id": cluster.topic_id(topic)})
+            self.check(asdict(query) | {"topic": topic, "topic_id": cluster.topic_id(topic)})
             self.check_offsets(topic, cluster)
         except BaseException:
             self.release()
@@ -43,7 +44,7 @@ class Claim:
             lock.release()
 
     def lock(self, path: Path) -> None:
-        """Create the folder and take the lock; QueryError where another consumer has it, or it cannot be written."""
+        """Create the folder and take the lock; QueryError if another consumer has it, or it cannot be written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path)
@@ -75,7 +76,7 @@ class Claim:
         written, known = self.store.last_batch(), before.get("checkpoint_id")
         if known and known != identity(self.checkpoint):
             raise QueryError(
-                f"{self.store.path} has the counts of another checkpoint than {self.checkpoint}",
+                f"{self.store.path} belongs to another checkpoint than {self.checkpoint}",
                 f"use that run's checkpoint ({before['checkpoint']}), use another --output, or {self.reset}",
                 checkpoint=self.checkpoint, belongs_to=before["checkpoint"],
             )  # fmt: skip
@@ -94,13 +95,13 @@ class Claim:
     def incomplete(self, written: int | None, committed: int) -> QueryError:
         """The error for a store that lacks batches which its checkpoint has finished."""
         return QueryError(
-            f"the checkpoint {self.checkpoint} has counted batches that are not in {self.store.path}",
+            f"{self.store.path} lacks batches that are finished in the checkpoint {self.checkpoint}",
             f"put the database of that run back, or {self.reset}",
             missing=self.store.path, written=written, committed=committed,
         )  # fmt: skip
 
     def check_query(self, before: dict[str, str], asked: dict[str, str]) -> None:
-        """QueryError where the store belongs to another query, or to a topic that is gone."""
+        """QueryError if the store belongs to another query, or to a topic that is gone."""
         if not before:
             return
         differing = {name: before.get(name) for name in asked if before.get(name) != asked[name]}
@@ -121,7 +122,7 @@ class Claim:
             )
 
     def check_offsets(self, topic: str, cluster: Cluster) -> None:
-        """QueryError where the topic no longer has the messages that come next."""
+        """QueryError if the topic no longer has the messages that come next."""
         earliest = cluster.offsets(topic, "earliest")
         counted = [batch.ends for batch in self.store.batches(last=1)]
         lost = sum(max(0, earliest.get(p, 0) - offset) for ends in counted for p, offset in ends.items())

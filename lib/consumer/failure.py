@@ -15,7 +15,7 @@ REMEDIES = {  # part of Spark's message: what to do about it
 
 
 def failure(query: StreamingQuery, log: str) -> QueryError | None:
-    """Why the query failed; None where it runs, or was stopped. `log` is where more can be read."""
+    """Why the query failed; None if it runs, or was stopped. `log` is where more can be read."""
     error = str(query.exception() or "")
     if not error:
         return None
@@ -30,7 +30,7 @@ def failure(query: StreamingQuery, log: str) -> QueryError | None:
 
 
 def cause(text: str) -> str:
-    """The first line of Spark's message; where Python code in a batch raised an error, that error's."""
+    """The first line of Spark's message; if Python code in a batch raised an error, that error's."""
     introduction = re.compile(r"\s|$|Traceback|.*Python Proxy|.*An error occurred while calling")
     lines = [line.removeprefix(": ") for line in text.splitlines() if not introduction.match(line)]
     return first_line_with("", "\n".join(lines) or text)

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from lib import trends
-from lib.consumer.checkpoint import first_offsets, identity, limits
+from lib.consumer.checkpoint import identity, limits
 from lib.consumer.claim import Claim
 from lib.consumer.failure import failure, first_line_with
 from lib.consumer.progress import Progress
@@ -34,20 +34,19 @@ class StopRequested(Exception):
 class Consumer:
     """A trend query that runs; `start` makes one. Use `with`, or end it by `stop()` or `close()`.
 
-    `store` has the counts and the dead letters; `progress` the totals, the ranking and what Spark reports;
-    `beginning` is {partition: offset} of the topic's end at the start.
+    `store` has the counts, the totals, the ranking and the dead letters; `progress` has Spark's reports.
     """
 
     def __init__(self, messages: DataFrame, checkpoint: Path, cluster: Cluster, **options: object) -> None:
         self.options = options  # query, output, topic, top, trigger: as `start` takes them
-        self.query, self.output, self.topic = options["query"], options["output"], options["topic"]
+        self.query, self.output = options["query"], options["output"]
+        self.topic, self.top = options["topic"], options["top"]
         self.spark, self.checkpoint = messages.sparkSession, checkpoint
         self.log = log_of(self.spark)
         self.cluster = Cluster(cluster.address, STATUS_SECONDS)
         self.store = Store(self.output / "trends.db")
         self._claim = Claim(self.store, checkpoint, self.query, self.topic, cluster)
-        self.beginning = cluster.offsets(self.topic)
-        self.progress = Progress(f"trends, to {self.output}", self.store, options["top"])
+        self.progress = Progress(f"trends, to {self.output}", self.store)
         self._stopping, self._stopped_itself = threading.Event(), False
         self.queries: list[StreamingQuery] = []
         try:
@@ -105,7 +104,7 @@ class Consumer:
 
     @property
     def active(self) -> bool:
-        """Whether it runs; False also where one of its queries has ended by itself, or Spark has died."""
+        """Whether it runs; False also if one of its queries has ended by itself, or Spark has died."""
         return self._ask_spark(lambda: all(query.isActive for query in self.queries))
 
     @property
@@ -114,16 +113,11 @@ class Consumer:
         return self.error() is None and self._ask_spark(lambda: any(query.isActive for query in self.queries))
 
     def _ask_spark(self, question) -> bool:
-        """The answer, or False where Spark's Java process does not answer any more."""
+        """The answer, or False if Spark's Java process does not answer any more."""
         try:
             return question()
         except CONNECTION_LOST:
             return False
-
-    @property
-    def first(self) -> dict[int, int] | None:
-        """{partition: offset} where the query began; None until Spark has fixed it."""
-        return first_offsets(self.checkpoint)
 
     def wait_for(self, offsets: dict[int, int], seconds: float) -> None:
         """Return when every message before `offsets` is counted; QueryError if that fails or takes over `seconds`."""
@@ -175,7 +169,7 @@ class Consumer:
         return self.progress.terminated.wait(30)
 
     def release(self) -> None:
-        """Let go of Spark's listener, the locks and the connections. Safe to call twice."""
+        """Remove Spark's listener, release the locks, close the connections. Safe to call twice."""
         with suppress(*CONNECTION_LOST):
             self.spark.streams.removeListener(self.progress)
         self._claim.release()
@@ -186,12 +180,12 @@ class Consumer:
         """End both queries and return the totals, messages by verdict; QueryError if one failed. Safe to call twice."""
         self.end()
         self.raise_error()
-        return self.progress.totals
+        return self.store.totals()
 
     def finish(self, seconds: float | None = None) -> dict[str, int]:
         """Wait until both queries have ended by themselves, as with availableNow, and return the totals.
 
-        QueryError where one failed, or where they still ran after `seconds`; they are ended then.
+        QueryError if one failed, or if they still ran after `seconds`; they are ended then.
         """
         try:
             wait_until(lambda: not self.unfinished, seconds or 1e9)
@@ -208,8 +202,9 @@ class Consumer:
         """What went wrong, if one of the queries has failed, or Spark has died."""
         if died():
             return QueryError(
-                "Spark's Java process has ended: somebody or something, such as a lack of memory, killed it",
-                f"start it again: spark_session(), then consumer.start(); it continues where it was. See {self.log}",
+                "Spark's Java process has ended: it was killed, perhaps because memory ran out",
+                "start it again, and it continues where it was: in a notebook spark_session(), then consumer.start(); "
+                f"in a terminal the same command. See {self.log}",
                 log=self.log,
             )
         failed = [query for query in self.queries if not (query is self.queries[0] and self._stopped_itself)]
@@ -218,6 +213,6 @@ class Consumer:
         return None
 
     def raise_error(self) -> None:
-        """QueryError where one of the queries has failed."""
+        """QueryError if one of the queries has failed."""
         if error := self.error():
             raise error

@@ -3,33 +3,37 @@
 import time
 from dataclasses import dataclass
 
+from lib.consumer.checkpoint import first_offsets
+from lib.consumer.progress import BatchReport
 from lib.consumer.running import Consumer
 from lib.errors import CourseError
 
 QUIET_SECONDS = 10  # after so long without a batch, the status says why that may be
+FIRST_BATCH = "Spark's first micro-batch takes some seconds longer than the later ones."
+NO_TWEETS = (
+    "No new messages in the topic {topic}. Is a producer running? "
+    "In a notebook: start_producer(); in a terminal: python -m lib.producer"
+)
+NONE_VALID = "No tweet has been counted so far: see how many messages are malformed, and how many tweets are late."
 
 
 @dataclass(frozen=True)
 class Status:
     """A consumer's status. `state` is "starting", "running", "waiting", "stopped" or "failed"; `advice` says what to
     do and may be empty. `lag` is the number of messages in the topic that are not counted yet, `lag_seconds` the age of
-    the oldest of them; both are None where no broker answers. `per_second` is the last batch's input rate."""
+    the oldest of them; both are None if no broker answers."""
 
     state: str
     advice: str = ""
-    batch_age: float | None = None
-    batch_seconds: float | None = None
-    per_second: float = 0
+    batch: BatchReport | None = None
     lag: int | None = None
     lag_seconds: float | None = None
-    state_rows: int = 0
-    watermark: str = ""
 
     def __str__(self) -> str:
         parts = [self.state]
-        if self.batch_age is not None:
-            parts.append(f"last batch {self.batch_age:.0f} s ago, took {self.batch_seconds:.1f} s")
-            parts.append(f"{self.per_second:,.0f} tweets/s")
+        if batch := self.batch:
+            parts.append(f"last batch {batch.age:.0f} s ago, took {batch.seconds:.1f} s")
+            parts.append(f"{batch.per_second:,.0f} tweets/s")
         if self.lag:
             age = "" if self.lag_seconds is None else f", {self.lag_seconds:,.0f} s"
             parts.append(f"lag {self.lag:,} messages{age}")
@@ -38,50 +42,40 @@ class Status:
         return " · ".join(parts)
 
 
-def look(consumer: Consumer) -> Status:
+def status_of(consumer: Consumer) -> Status:
     """The consumer's status now. Asks the broker, which may take some seconds; raises nothing."""
-    progress, numbers = consumer.progress, {}
-    if last := progress.last:
-        numbers = {
-            "batch_age": time.time() - last.ended,
-            "batch_seconds": last.seconds,
-            "per_second": last.per_second,
-            "state_rows": last.state_rows,
-            "watermark": last.watermark,
-        }
+    batch = consumer.progress.last
     if error := consumer.error():
-        return Status("failed", f"{error.what}. {error.remedy}", **numbers)
+        return Status("failed", f"{error.what}. {error.remedy}", batch)
     if not consumer.active:
-        return Status("stopped", **numbers)
+        return Status("stopped", "", batch)
     try:
-        numbers |= lag(consumer)
+        lag, lag_seconds = lag_of(consumer)
     except CourseError as error:
-        return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", **numbers)
-    if numbers["lag"] == 0 and (not last or numbers["batch_age"] > QUIET_SECONDS):
-        return Status("waiting", NO_TWEETS.format(topic=consumer.topic), **numbers)
-    if not last:
-        return Status("starting", "Spark's first micro-batch takes some seconds longer than the later ones.", **numbers)
-    totals = progress.totals
-    if totals["received"] and not totals["counted"]:
-        return Status("running", NONE_VALID, **numbers)
-    return Status("running", **numbers)
+        return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", batch)
+    if lag == 0 and (not batch or batch.age > QUIET_SECONDS):
+        state, advice = "waiting", NO_TWEETS.format(topic=consumer.topic)
+    elif not batch:
+        state, advice = "starting", FIRST_BATCH
+    else:
+        totals = consumer.store.totals()
+        state, advice = "running", NONE_VALID if totals["received"] and not totals["counted"] else ""
+    return Status(state, advice, batch, lag, lag_seconds)
 
 
-def lag(consumer: Consumer) -> dict[str, float | None]:
-    """{lag, lag_seconds}. Raises BrokerError where no broker answers, TopicError where the topic is gone."""
+def lag_of(consumer: Consumer) -> tuple[int | None, float | None]:
+    """The lag in messages and in seconds, None if it is not known.
+
+    Raises BrokerError if no broker answers, TopicError if the topic is gone.
+    """
     consumer.cluster.wait_for_topic(consumer.topic)
-    counted = consumer.progress.offsets or consumer.first
+    counted = consumer.progress.offsets or first_offsets(consumer.checkpoint)
     if counted is None:
-        return {"lag": None, "lag_seconds": None}
-    waiting = {p: end - counted.get(p, 0) for p, end in consumer.cluster.offsets(consumer.topic).items()}
-    behind = {p: counted.get(p, 0) for p, number in waiting.items() if number > 0}
-    oldest = consumer.cluster.oldest(consumer.topic, behind) if behind else None
-    age = None if oldest is None else max(0, time.time() - oldest / 1000)
-    return {"lag": sum(number for number in waiting.values() if number > 0), "lag_seconds": age if behind else 0}
-
-
-NO_TWEETS = (
-    "No new messages in the topic {topic}. Is a producer running? "
-    "In a notebook: start_producer(); in a terminal: python -m lib.producer"
-)
-NONE_VALID = "No message so far was a valid tweet in time: see the numbers of malformed and late ones."
+        return None, None
+    ends = consumer.cluster.offsets(consumer.topic)
+    waiting = {p: counted.get(p, 0) for p, end in ends.items() if end > counted.get(p, 0)}
+    if not waiting:
+        return 0, 0
+    oldest = consumer.cluster.oldest(consumer.topic, waiting)
+    seconds = None if oldest is None else max(0, time.time() - oldest / 1000)
+    return sum(ends[p] - offset for p, offset in waiting.items()), seconds

@@ -1,4 +1,4 @@
-"""Store of a trend query: window counts, batches and dead letters in one SQLite database, by keyed upsert.
+"""SQLite database of the consumer: window counts, micro-batches and dead letters, written by idempotent upserts.
 
 Spark delivers each micro-batch at least once. Writing a batch again puts the same values under the same keys, so each
 tweet counts effectively once. Other programs can read the file by SQL while it is written.
@@ -10,24 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from sqlalchemy import (
-    JSON,
-    Column,
-    DateTime,
-    Float,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    func,
-    select,
-    update,
-)  # fmt: skip
+import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL, Connection
 
 from lib.query import TrendQuery
 from lib.ranking import TREND_WINDOWS, ranking
@@ -35,37 +19,37 @@ from lib.ranking import TREND_WINDOWS, ranking
 EPOCH = datetime(1970, 1, 1)
 VERDICTS = ("received", "counted", "duplicates", "late", "malformed")
 BUSY_SECONDS = 30  # how long a writer waits for another one's transaction
-SECOND = DateTime().with_variant(sqlite.DATETIME(truncate_microseconds=True), "sqlite")  # "2026-01-01 12:00:30"
+SECOND = sa.DateTime().with_variant(sqlite.DATETIME(truncate_microseconds=True), "sqlite")  # "2026-01-01 12:00:30"
 
-SCHEMA = MetaData()
-WINDOWS = Table(
+SCHEMA = sa.MetaData()
+WINDOWS = sa.Table(
     "windows", SCHEMA,
-    Column("window_start", SECOND, primary_key=True),
-    Column("hashtag", String, primary_key=True),
-    Column("window_end", SECOND),
-    Column("tweets", Integer),
-    Column("batch", Integer),  # that last changed it
+    sa.Column("window_start", SECOND, primary_key=True),
+    sa.Column("hashtag", sa.String, primary_key=True),
+    sa.Column("window_end", SECOND),
+    sa.Column("tweets", sa.Integer),
+    sa.Column("batch", sa.Integer),  # that last changed it
     sqlite_with_rowid=False,
 )  # fmt: skip
-BATCHES = Table(
+BATCHES = sa.Table(
     "batches", SCHEMA,
-    Column("batch", Integer, primary_key=True, autoincrement=False),
-    Column("ends", JSON),  # {partition: offset} of what comes next
-    Column("watermark", DateTime),  # that it ran with
-    Column("begun", DateTime),
-    Column("seconds", Float),  # from begun to its transaction
-    Column("newest", DateTime),  # event time; this and the next ones are null until Spark has reported them
-    *(Column(verdict, Integer) for verdict in VERDICTS),
+    sa.Column("batch", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("ends", sa.JSON),  # {partition: offset} of what comes next
+    sa.Column("watermark", sa.DateTime),  # that it ran with
+    sa.Column("begun", sa.DateTime),
+    sa.Column("seconds", sa.Float),  # from begun to its transaction
+    sa.Column("newest", sa.DateTime),  # event time; this and the next ones are null until Spark has reported them
+    *(sa.Column(verdict, sa.Integer) for verdict in VERDICTS),
 )  # fmt: skip
-DEAD_LETTERS = Table(
+DEAD_LETTERS = sa.Table(
     "dead_letters", SCHEMA,
-    Column("partition", Integer, primary_key=True),
-    Column("offset", Integer, primary_key=True),
-    Column("timestamp", DateTime),  # Kafka's
-    Column("reason", String),
-    Column("value", LargeBinary),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("offset", sa.Integer, primary_key=True),
+    sa.Column("timestamp", sa.DateTime),  # Kafka's
+    sa.Column("reason", sa.String),
+    sa.Column("value", sa.LargeBinary),
 )  # fmt: skip
-RUN = Table("run", SCHEMA, Column("name", String, primary_key=True), Column("value", String))
+RUN = sa.Table("run", SCHEMA, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.String))
 
 
 class Batch(NamedTuple):
@@ -77,21 +61,22 @@ class Batch(NamedTuple):
 
 
 class Store:
-    """The database at `path`; times in it are UTC. `create()` makes it where it does not exist.
+    """The database at `path`; times in it are UTC. `create()` makes it if it does not exist.
 
-    Reading it raises sqlalchemy.exc.OperationalError where it does not exist or cannot be read.
+    Reading it raises sqlalchemy.exc.OperationalError if it does not exist or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS})
-        event.listen(self.engine, "connect", write_ahead)
+        url = sa.URL.create("sqlite", database=str(path))
+        self.engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        sa.event.listen(self.engine, "connect", write_ahead)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
 
     def create(self) -> None:
-        """Create the file and its tables where they are missing."""
+        """Create the file and its tables if they are missing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         SCHEMA.create_all(self.engine)
 
@@ -105,14 +90,8 @@ class Store:
         `counts`: (window_start, window_end, hashtag, tweets), the times in ms since 1970.
         """
         rows = [
-            {
-                "window_start": time(start),
-                "window_end": time(end),
-                "hashtag": hashtag,
-                "tweets": tweets,
-                "batch": number,
-            }
-            for start, end, hashtag, tweets in counts
+            {"window_start": time(start), "window_end": time(end), "hashtag": hashtag, "tweets": n, "batch": number}
+            for start, end, hashtag, n in counts
         ]
         begun = time(batch.begun)
         with self.engine.begin() as connection:
@@ -126,7 +105,7 @@ class Store:
         """Add to a batch what Spark has reported: its newest event time (ms), and how many messages were what."""
         values = {"newest": None if newest is None else time(newest), **verdicts}
         with self.engine.begin() as connection:
-            connection.execute(update(BATCHES).where(BATCHES.c.batch == number).values(values))
+            connection.execute(sa.update(BATCHES).where(BATCHES.c.batch == number).values(values))
 
     def add_dead_letters(self, rows: list[dict]) -> None:
         """Write dead letters (partition, offset, timestamp in ms, reason, value); one that is there already stays."""
@@ -141,24 +120,24 @@ class Store:
     def run(self) -> dict[str, str]:
         """The table `run`: {name: value}."""
         with self.engine.connect() as connection:
-            return dict(connection.execute(select(RUN)).all())
+            return dict(connection.execute(sa.select(RUN)).all())
 
     def totals(self) -> dict[str, int]:
         """{received, counted, duplicates, late, malformed}, in messages, of all batches that Spark has reported."""
-        sums = [func.coalesce(func.sum(BATCHES.c[verdict]), 0) for verdict in VERDICTS]
+        sums = [sa.func.coalesce(sa.func.sum(BATCHES.c[verdict]), 0) for verdict in VERDICTS]
         with self.engine.connect() as connection:
-            return dict(zip(VERDICTS, connection.execute(select(*sums)).one(), strict=True))
+            return dict(zip(VERDICTS, connection.execute(sa.select(*sums)).one(), strict=True))
 
     def unreported(self) -> int:
         """How many batches are counted, but their numbers were lost with the process; the newest one not included."""
-        newest = select(func.max(BATCHES.c.batch)).scalar_subquery()
-        lost = select(func.count()).where(BATCHES.c.received.is_(None), BATCHES.c.batch < newest)
+        newest = sa.select(sa.func.max(BATCHES.c.batch)).scalar_subquery()
+        lost = sa.select(sa.func.count()).where(BATCHES.c.received.is_(None), BATCHES.c.batch < newest)
         with self.engine.connect() as connection:
-            return connection.execute(lost).scalar_one()
+            return connection.scalar(lost)
 
     def batches(self, last: int | None = None) -> list[Batch]:
-        """All batches in order, or the last so many."""
-        chosen = select(BATCHES.c.ends, BATCHES.c.watermark, BATCHES.c.begun).order_by(BATCHES.c.batch.desc())
+        """All batches in order, or the `last` ones."""
+        chosen = sa.select(BATCHES.c.ends, BATCHES.c.watermark, BATCHES.c.begun).order_by(BATCHES.c.batch.desc())
         with self.engine.connect() as connection:
             rows = connection.execute(chosen.limit(last)).all()
         return [Batch({int(p): o for p, o in ends.items()}, ms(mark), ms(begun)) for ends, mark, begun in rows[::-1]]
@@ -166,20 +145,20 @@ class Store:
     def last_batch(self) -> int | None:
         """The number of the newest batch; None before the first."""
         with self.engine.connect() as connection:
-            return connection.execute(select(func.max(BATCHES.c.batch))).scalar_one()
+            return connection.scalar(sa.select(sa.func.max(BATCHES.c.batch)))
 
     def newest(self) -> datetime | None:
-        """The newest event time, or where Spark's report was lost, the start of the newest window; None without one."""
+        """The newest event time, or if Spark's report was lost, the start of the newest window; None without one."""
         with self.engine.connect() as connection:
             columns = (BATCHES.c.newest, WINDOWS.c.window_start)
-            found = [connection.execute(select(func.max(column))).scalar_one() for column in columns]
+            found = [connection.scalar(sa.select(sa.func.max(column))) for column in columns]
         return max(filter(None, found), default=None)
 
     def windows(self, since: datetime = datetime.min, until: datetime = datetime.max) -> pd.DataFrame:
         """The counts of the windows that start in this range, both ends included: (window_start, window_end, hashtag,
         tweets), sorted by window and hashtag."""
         chosen = (
-            select(WINDOWS.c.window_start, WINDOWS.c.window_end, WINDOWS.c.hashtag, WINDOWS.c.tweets)
+            sa.select(WINDOWS.c.window_start, WINDOWS.c.window_end, WINDOWS.c.hashtag, WINDOWS.c.tweets)
             .where(WINDOWS.c.window_start.between(since, until))
             .order_by(WINDOWS.c.window_start, WINDOWS.c.hashtag)
         )
@@ -194,9 +173,9 @@ class Store:
             query = TrendQuery(run["window"], run["slide"], run["watermark"])
             slide = timedelta(milliseconds=query.slide_ms)
             start = WINDOWS.c.window_start
-            complete = select(func.max(start)).where(start <= newest - timedelta(milliseconds=query.window_ms))
+            complete = sa.select(sa.func.max(start)).where(start <= newest - timedelta(milliseconds=query.window_ms))
             with self.engine.connect() as connection:
-                last = connection.execute(complete).scalar_one()
+                last = connection.scalar(complete)
         if not last:
             return ranking(self.windows(until=datetime.min), pd.Timestamp.min, top, pd.Timedelta(0))
         return ranking(self.windows(last - slide * TREND_WINDOWS, last), pd.Timestamp(newest), top, pd.Timedelta(slide))
@@ -208,8 +187,8 @@ def write_ahead(connection, _) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def upsert(connection: Connection, table: Table, rows: list[dict]) -> None:
-    """INSERT the rows; where one's key exists, UPDATE the columns that the rows have."""
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict]) -> None:
+    """INSERT the rows; if the key of a row exists, UPDATE the other columns that the row has."""
     if not rows:
         return
     statement = sqlite.insert(table)

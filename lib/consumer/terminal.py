@@ -9,9 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lib.consumer.progress import Progress
 from lib.consumer.running import Consumer
-from lib.consumer.status import look
+from lib.consumer.status import status_of
 
 
 def table(ranking: pd.DataFrame, totals: dict[str, int]) -> Table:
@@ -26,27 +25,23 @@ def table(ranking: pd.DataFrame, totals: dict[str, int]) -> Table:
     return shown
 
 
-def print_table(progress: Progress) -> None:
-    """Print the trending topics as they are now."""
-    Console().print(table(progress.ranking(), progress.totals))
-
-
 def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
     """Update the table and the status line while `condition()` is true; without a terminal, print a line a batch."""
-    console = Console()
-    progress, shown = consumer.progress, None
+    console, printed = Console(), None
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while condition():
             if console.is_terminal:
-                status = look(consumer)
-                state = f" · state {status.state_rows:,} rows" if status.state_rows else ""
-                line = f"{status}{state} · watermark {status.watermark[11:19] or '-'}"
-                parts = (table(progress.ranking(), progress.totals), Text(line), Text(status.advice))
-                live.update(Group(*parts), refresh=True)
-            elif progress.last is not shown:
-                shown = progress.last
+                status = status_of(consumer)
+                line = str(status)
+                if batch := status.batch:
+                    state = f" · state {batch.state_rows:,} rows" if batch.state_rows else ""
+                    line += f"{state} · watermark {batch.watermark}"
+                ranked = table(consumer.store.ranking(consumer.top), consumer.store.totals())
+                live.update(Group(ranked, Text(line), Text(status.advice)), refresh=True)
+            elif (batch := consumer.progress.last) is not printed:
+                printed = batch
                 console.print(
-                    f"batch {shown.number}: {shown.per_second:,.0f} tweets/s, {shown.seconds:.2f} s, "
-                    f"watermark {shown.watermark[11:19] or '-'}", highlight=False,
+                    f"batch {batch.number}: {batch.per_second:,.0f} tweets/s, {batch.seconds:.2f} s, "
+                    f"watermark {batch.watermark}", highlight=False,
                 )  # fmt: skip
             time.sleep(0.5 if console.is_terminal else 0.1)

@@ -26,6 +26,7 @@ from lib.course import notebook
 from lib.errors import StepError, run
 from lib.infra.java import find_java, java_version
 from lib.settings import ROOT, Settings
+from lib.wait import exit_on_signals
 
 NOTEBOOK = notebook.FOLDER / "00_master.ipynb"
 
@@ -48,7 +49,7 @@ def run_job(settings: Settings, console: Console) -> None:
     """Run the whole job; StepError if a step fails. A broker that it started is stopped."""
     java, result = find_java(settings), settings.build_dir / NOTEBOOK.name
     console.print(f"==> Java {java_version(java)} at {java}", highlight=False)
-    infra.exit_on_signals()
+    exit_on_signals()
     broker = None
     try:
         broker = infra.up(settings)

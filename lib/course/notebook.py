@@ -25,11 +25,11 @@ class QuietKernel(AsyncKernelManager):
             await super().start_kernel(stderr=stderr, **options)
 
 
-def parameters(notebook: Path) -> dict[str, str]:
-    """{name: default, as source code} of a notebook's parameters cell."""
+def parameters(notebook: Path) -> list[str]:
+    """The names that a notebook's parameters cell assigns."""
     import papermill
 
-    return {name: known["default"] for name, known in papermill.inspect_notebook(notebook).items()}
+    return list(papermill.inspect_notebook(notebook))
 
 
 def execute(settings: Settings, notebook: Path, result: Path, **values: object) -> None:
@@ -41,11 +41,11 @@ def execute(settings: Settings, notebook: Path, result: Path, **values: object) 
     import papermill
 
     known = parameters(notebook)
-    if unknown := sorted(values.keys() - known.keys()):
+    if unknown := sorted(values.keys() - set(known)):
         raise SettingError(
             f"{notebook.name} has no parameter {', '.join(unknown)}",
             f"use its own: {', '.join(known) or 'it has none'}",
-            unknown=unknown, known=list(known),
+            unknown=unknown, known=known,
         )  # fmt: skip
     result.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)

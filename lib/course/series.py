@@ -21,6 +21,7 @@ from lib.course import notebook
 from lib.errors import CourseError, SettingError, run
 from lib.settings import Settings
 from lib.topics import Cluster
+from lib.wait import exit_on_signals
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -120,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings.from_environment()
     paths = choose(options.folder.resolve(), options.notebook)
     values = read_values(options.p, paths)
-    infra.exit_on_signals()
+    exit_on_signals()
     console = Console()
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         answered = cluster.answers()

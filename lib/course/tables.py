@@ -1,11 +1,11 @@
-"""DataFrames in a notebook: text between two dollar signs stays text, instead of being typeset as a formula."""
+"""Display of pandas tables in a notebook: text between dollar signs is shown as it is, not typeset as a formula."""
 
 import pandas as pd
 from IPython import get_ipython
 
 
 def show_dollars_as_text() -> None:
-    """From now on, no text in a DataFrame that this notebook shows is typeset as a formula."""
+    """Let this notebook show all DataFrames so from now on."""
     pd.set_option("display.html.use_mathjax", False)  # tex2jax_ignore, which nbconvert's pages obey
     html = get_ipython().display_formatter.formatters["text/html"]
     html.for_type(pd.DataFrame, to_html)

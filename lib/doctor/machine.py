@@ -81,16 +81,15 @@ def jars(settings: Settings) -> Finding:
 def memory(settings: Settings) -> Finding:
     import psutil
 
-    heap = re.fullmatch(r"(\d+)([mg])", settings.driver_memory.lower())
-    spark = int(heap[1]) * (1024 if heap[2] == "g" else 1) if heap else 1024
-    needed = spark + OVERHEAD_MB + (settings.broker_heap_mb if settings.mode == "embedded" else 0)
+    broker_mb = settings.broker_heap_mb if settings.mode == "embedded" else 0
+    needed = settings.driver_memory_mb + broker_mb + OVERHEAD_MB
     found = psutil.virtual_memory()
     free, total = found.available // 1024**2, found.total // 1024**2
     if free >= needed:
         return Finding("good", f"{free:,} MB free of {total:,} MB, {needed:,} MB needed")
     what = f"{free:,} MB free of {total:,} MB; Spark, broker and notebook may use {needed:,} MB"
     level = "missing" if total < needed else "warning"
-    return Finding(level, what, "close other programs, or give Spark less: STREAM_DRIVER_MEMORY=512m")
+    return Finding(level, what, "close other programs, or give Spark less: STREAM_DRIVER_MEMORY_MB=512")
 
 
 def disk(settings: Settings) -> Finding:
@@ -112,7 +111,6 @@ def browser(settings: Settings) -> Finding:
     return Finding("note", "no Chromium; only the browser tests need it", "Debian: apt install chromium")
 
 
-def first_of(items: list[str], most: int = 3) -> str:
-    """The first few items, and how many more there are, on one line."""
-    rest = f", and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + rest
+def first_of(items: list[str]) -> str:
+    """The first three items, and how many more there are, on one line."""
+    return ", ".join(items[:3]) + (f", and {len(items) - 3} more" if len(items) > 3 else "")

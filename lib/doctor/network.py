@@ -57,7 +57,7 @@ def client(settings: Settings) -> Finding:
 
 def engine(settings: Settings) -> Finding:
     stack = Stack(settings.compose_file)
-    found = require_memory(stack.memory_mb, f"the containers of {stack.file.name}")
+    found = require_memory(stack.memory_mb, stack.file.name)
     return Finding("good", f"{found.version}, with {found.memory_mb:,} MB of memory, {stack.memory_mb:,} MB needed")
 
 

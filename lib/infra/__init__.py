@@ -6,8 +6,6 @@ In every mode (embedded, docker, external) `up` attaches to a broker that alread
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -132,10 +130,3 @@ def mode_of(settings: Settings, cluster: Cluster, pid: int | None = None) -> Mod
     from lib.infra.modes import MODES
 
     return MODES[settings.mode](settings, cluster, pid)
-
-
-def exit_on_signals() -> None:
-    """Let SIGTERM and SIGHUP raise SystemExit, so that a `finally` can stop the broker that this program started."""
-    # A closed terminal or a CI's time limit must not leave a broker running.
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
-        signal.signal(number, lambda number, _: sys.exit(128 + number))

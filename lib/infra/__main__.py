@@ -22,15 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.volumes and options.command != "down":
         parser.error("--volumes is an option of down")
-    settings, answered = replace(settings, mode=options.mode), True
-    if options.command == "up":
-        print(up(settings))
-    elif options.command == "down":
-        print(down(settings, options.volumes))
-    else:
+    settings = replace(settings, mode=options.mode)
+    if options.command == "status":
         answered, sentence = status(settings)
         print(sentence)
-    return 0 if answered else 1
+        return 0 if answered else 1
+    print(up(settings) if options.command == "up" else down(settings, options.volumes))
+    return 0
 
 
 if __name__ == "__main__":

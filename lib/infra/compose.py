@@ -16,6 +16,7 @@ import yaml
 from lib.errors import BrokerError, DockerError, SettingError
 from lib.infra import ports
 from lib.infra.docker import docker, engine, last_line, published_by, pull, require_compose
+from lib.settings import ROOT
 from lib.topics import Cluster
 from lib.wait import wait_until
 
@@ -91,7 +92,8 @@ class Stack:
 
     def typed(self, command: str) -> str:
         """The command line that a user types in the project's folder."""
-        return f"docker compose -f docker/{self.file.name} {command}"
+        file = self.file.relative_to(ROOT) if self.file.is_relative_to(ROOT) else self.file
+        return f"docker compose -f {file} {command}"
 
     def containers(self) -> list[Container]:
         """Its containers, running or not, in the order in which they start; DockerError if Docker does not answer.
@@ -119,10 +121,6 @@ class Stack:
         if not self.containers():
             for port in filter(ports.is_open, self.ports):
                 raise taken(port)
-
-    def log(self) -> str:
-        """The end of its containers' output."""
-        return self.compose("logs", "--no-color", "--tail", "200").stdout
 
     def up(self, cluster: Cluster, ready_seconds: float) -> None:
         """Create the containers, or restart those that exist, and return when the broker answers.

@@ -66,12 +66,12 @@ def engine() -> Engine:
     raise DockerError(f"{what}: {reason}", remedy, denied=denied, reason=reason)
 
 
-def require_memory(needed_mb: int, what: str) -> Engine:
-    """The engine; DockerError if it has less memory than `what` may use."""
+def require_memory(needed_mb: int, file: str) -> Engine:
+    """The engine; DockerError if it has less memory than the containers of a Compose file may use."""
     found = engine()
     if found.memory_mb < needed_mb:
         raise DockerError(
-            f"Docker has {found.memory_mb} MB of memory, but {what} may use up to {needed_mb} MB",
+            f"Docker has {found.memory_mb} MB of memory, but the containers of {file} may use up to {needed_mb} MB",
             f"give it more: Docker Desktop, Settings, Resources (with WSL: memory= in .wslconfig); {WITHOUT}",
             memory_mb=found.memory_mb, needed_mb=needed_mb,
         )  # fmt: skip

@@ -97,9 +97,9 @@ def format_storage(java: list, folder: Path, properties: Path) -> None:
         )  # fmt: skip
 
 
-def log_tail(folder: Path, lines: int = 5) -> str:
-    """The last error lines of the broker's logs (else its last lines), for an error message."""
+def log_tail(folder: Path) -> str:
+    """The last five error lines of the broker's logs (else its last lines), for an error message."""
     logs = [path for path in (folder / "console.log", folder / "broker.log") if path.exists()]
     everything = [line for path in logs for line in path.read_text(errors="replace").splitlines()]
     errors = [line for line in everything if " ERROR " in line or " FATAL " in line or "Exception" in line]
-    return "\n  ".join((errors or everything)[-lines:])
+    return "\n  ".join((errors or everything)[-5:])

@@ -7,15 +7,14 @@ user's own Maven cache. `python -m lib.infra.jars` downloads what is missing; `-
 
 import argparse
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
+from jgo.cli.rich import download_progress_callback
 from jgo.env import EnvironmentBuilder, EnvironmentSpec, LockFile
 from jgo.maven import Artifact, MavenContext, PythonResolver
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from lib.errors import JarError, run
 from lib.settings import KAFKA_VERSION
@@ -26,7 +25,8 @@ LOCKS = {name: Path(__file__).with_name(f"{name}.lock.toml") for name in ("broke
 def jars(name: str) -> list[Path]:
     """The paths of the jars in the lock `name` ("broker" or "connector"), each verified by its SHA-256.
 
-    A jar that is missing or differs is downloaded, with a progress bar. Needs no network when all are in the cache.
+    A jar that is missing or differs is downloaded, in a terminal with a progress bar. Needs no network if all are in
+    the cache.
     Raises JarError if a jar cannot be downloaded, or the downloaded one differs from the lock.
     """
     if name == "connector":
@@ -34,13 +34,15 @@ def jars(name: str) -> list[Path]:
     if wrong(name):
         context = MavenContext()
         context.repo_cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(context.repo_cache / ".arqesp-jars.lock"), ProgressBars() as bars:
-            context.resolver = PythonResolver(progress_callback=bars.callback)
+        with FileLock(context.repo_cache / ".arqesp-jars.lock"):
+            # Only for a terminal: in a notebook rich would put the bars among the cell's outputs.
+            bar = download_progress_callback if sys.stderr.isatty() else None
+            context.resolver = PythonResolver(progress_callback=bar)
             todo = {jar: sha256 for jar, sha256 in locked(name, context).items() if differs(jar, sha256)}
-            bars.show(f"downloading {len(todo)} jar(s) of the {name} into {context.repo_cache}")
+            print(f"downloading {len(todo)} jar(s) of the {name} into {context.repo_cache}", file=sys.stderr)
             for jar, sha256 in todo.items():
                 if jar.cached_path.exists():
-                    bars.show(f"{jar.filename} differs from the lock: downloading it again")
+                    print(f"{jar.filename} differs from the lock: downloading it again", file=sys.stderr)
                 download(jar, sha256)
     return paths(name)
 
@@ -92,23 +94,6 @@ def download(jar: Artifact, sha256: str) -> None:
             "ask your network's administrator",
             jar=jar.filename, reason="SHA-256",
         )  # fmt: skip
-
-
-class ProgressBars(Progress):
-    """Progress on standard error, with the callback to which jgo's resolver reports each download."""
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        super().__init__(*columns, console=Console(stderr=True, force_jupyter=False), transient=True)
-
-    @contextmanager
-    def callback(self, filename: str, size: int) -> Iterator:
-        task = self.add_task(f"  {filename}", total=size)
-        yield lambda count: self.advance(task, count)
-        self.remove_task(task)
-
-    def show(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def check_connector() -> None:

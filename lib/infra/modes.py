@@ -1,4 +1,4 @@
-"""Broker modes behind one interface: embedded (a Java process), docker (containers), external (already running)."""
+"""Classes that start and stop a broker, one for each mode: embedded (a Java process), docker, external."""
 
 import shutil
 from abc import ABC, abstractmethod
@@ -55,7 +55,7 @@ class External(Mode):
     name = "external"
 
     def start(self, state: State) -> bool:
-        self.cluster.require()
+        self.cluster.names()  # BrokerError if no broker answers
         return False
 
     def runs(self) -> bool:
@@ -158,7 +158,7 @@ class Compose(Mode):
                 "unset STREAM_BOOTSTRAP_SERVERS, or for a broker elsewhere: STREAM_MODE=external",
                 option="STREAM_BOOTSTRAP_SERVERS", value=address,
             )  # fmt: skip
-        require_memory(stack.memory_mb, f"the containers of {stack.file.name}")
+        require_memory(stack.memory_mb, stack.file.name)
         require_compose()
         stack.pull()
 
@@ -171,7 +171,8 @@ class Compose(Mode):
             self.stack.up(self.cluster, self.settings.ready_seconds)
         except (BrokerError, DockerError):
             with suppress(DockerError):
-                (self.folder / "docker.log").write_text(self.stack.log(), encoding="utf-8")
+                log = self.stack.compose("logs", "--no-color", "--tail", "200").stdout
+                (self.folder / "docker.log").write_text(log, encoding="utf-8")
             with suppress(DockerError):
                 self.stop()
             state.forget()

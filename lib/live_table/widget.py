@@ -10,7 +10,7 @@ from IPython.display import HTML, display
 from sqlalchemy.exc import DatabaseError
 
 from lib.consumer.running import Consumer
-from lib.consumer.status import Status, look
+from lib.consumer.status import Status, status_of
 from lib.live_table.html import to_html
 from lib.ranking import RANKING
 
@@ -40,12 +40,12 @@ class LiveTable:
         self.close()
 
     def html(self) -> str:
-        """The table as it is now; without rows where the database cannot be read."""
-        progress = self.consumer.progress
+        """The table as it is now; without rows if the database cannot be read."""
+        store = self.consumer.store
         try:
-            return to_html(progress.ranking(), progress.totals, look(self.consumer))
+            return to_html(store.ranking(self.consumer.top), store.totals(), status_of(self.consumer))
         except DatabaseError as error:
-            what = f"The database {progress.store.path} cannot be read: {error.orig}"
+            what = f"The database {store.path} cannot be read: {error.orig}"
             return to_html(pd.DataFrame(columns=RANKING), {}, Status("failed", what))
 
     def show(self) -> Self:
@@ -82,11 +82,7 @@ class LiveTable:
 
     def _end(self) -> None:
         self.end.disabled = True
-        threading.Thread(target=self._end_query, daemon=True).start()
-
-    def _end_query(self) -> None:
-        self.consumer.end()
-        self._pause(False)
+        threading.Thread(target=lambda: (self.consumer.end(), self._wake.set()), daemon=True).start()
 
     def _finish(self) -> None:
         self._over.set()

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from logging.handlers import RotatingFileHandler
 
 from lib import tweets
-from lib.errors import run
+from lib.errors import require, run
 from lib.producer.client import send
 from lib.settings import Settings
 from lib.topics import Cluster
-from lib.tweets.options import MOST, require
+from lib.tweets.options import MOST
 from lib.wait import stop_signal
 
 LOG_BYTES = 100_000  # about 20 minutes at one line per second

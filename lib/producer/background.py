@@ -58,10 +58,6 @@ class RunningProducer:
         reports = REPORT.findall(self.log(lines=1000))
         return json.loads(reports[-1]) if reports else {}
 
-    def rate(self) -> float:
-        """Messages acknowledged per second, since the start."""
-        return self.progress().get("per_second", 0.0)
-
     def log(self, lines: int = 10) -> str:
         """The last lines of the log."""
         found: list[str] = []

@@ -1,11 +1,10 @@
 """Command line: manages and reads topics, like Kafka's `kafka-topics` and `kafka-console-consumer`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from itertools import islice
 
-from lib.errors import SettingError, run
+from lib.errors import require, run
 from lib.settings import Settings
 from lib.topics import Cluster
 
@@ -40,13 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def print_messages(cluster: Cluster, topic: str, most: int | None) -> None:
     """Print the topic's messages, at most `most`, one per line with tabs between the parts."""
-    try:
-        for record in islice(cluster.read(topic), most):
-            key, value = ((text or b"").decode("utf-8", "replace") for text in (record.key, record.value))
-            print(record.partition, record.offset, key, value, sep="\t")
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has ended
-        sys.stderr.close()
+    for record in islice(cluster.read(topic), most):
+        key, value = ((text or b"").decode("utf-8", "replace") for text in (record.key, record.value))
+        print(record.partition, record.offset, key, value, sep="\t")
 
 
 def name_and_value(text: str) -> list[str]:
@@ -72,10 +67,8 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args(argv)
     for name, least in {"partitions": 1, "max": 0}.items():
-        if (number := getattr(options, name, None)) is not None and number < least:
-            raise SettingError(
-                f"--{name} {number} is below {least}", f"use {least} or more, or omit it", option=name, value=number
-            )
+        number = getattr(options, name, None)
+        require(number is None or number >= least, name, number, f"use {least} or more, or omit it")
     return options
 
 

@@ -7,13 +7,7 @@ from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import (
-    InvalidConfigurationError,
-    InvalidTopicError,
-    KafkaError,
-    TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
-)
+from kafka.errors import InvalidConfigurationError, InvalidTopicError, KafkaError, TopicAlreadyExistsError
 
 from lib.errors import BrokerError, TopicError
 from lib.topics.connection import Connection
@@ -53,20 +47,14 @@ class Cluster(Connection):
         """The topics' names in alphabetical order, without Kafka's internal ones."""
         return sorted(name for name in self.ask(lambda client: client.list_topics()) if not name.startswith("__"))
 
-    def create(self, topic: str, partitions: int | None = None, configs: dict[str, str] | None = None) -> bool:
+    def create(self, topic: str, partitions: int | None = None) -> bool:
         """Create a topic and wait until it can be written; True if it was created, False if it existed already.
 
         Without `partitions` a new topic gets the broker's default, and an existing topic may have any number of them.
         Raises TopicError if it exists with another number of partitions, or its name is not allowed.
         """
         # -1: the broker's default.
-        new = {
-            topic: {
-                "num_partitions": partitions or -1,
-                "replication_factor": 1,
-                "configs": BROKERS_CLOCK | (configs or {}),
-            }
-        }
+        new = {topic: {"num_partitions": partitions or -1, "replication_factor": 1, "configs": BROKERS_CLOCK}}
 
         def create(client: KafkaAdminClient) -> bool:
             try:
@@ -92,18 +80,12 @@ class Cluster(Connection):
 
     def delete(self, topic: str) -> bool:
         """Delete a topic with all its messages and wait until it is gone; False if it did not exist."""
-
-        def delete(client: KafkaAdminClient) -> bool:
-            try:
-                client.delete_topics([topic])
-                return True
-            except UnknownTopicOrPartitionError:
-                return False
-
-        existed = self.ask(delete)
-        if existed:
-            wait_until(lambda: topic not in self.ask(lambda client: client.list_topics()), DELETE_SECONDS)
-        return existed
+        try:
+            self.ask(lambda client: client.delete_topics([topic]))
+        except TopicError:
+            return False
+        wait_until(lambda: topic not in self.names(), DELETE_SECONDS)
+        return True
 
     def wait_for_topic(self, topic: str) -> None:
         """Wait until the broker knows the topic: one that has just started answers while it still loads its topics.
@@ -111,7 +93,7 @@ class Cluster(Connection):
         Raises TopicError if it does not know the topic after `answer_seconds`.
         """
         with suppress(TimeoutError):
-            wait_until(lambda: topic in self.ask(lambda client: client.list_topics()), self.answer_seconds, every=0.2)
+            wait_until(lambda: topic in self.names(), self.answer_seconds, every=0.2)
         self._describe(topic)
 
     def configuration(self, topic: str, name: str) -> str:

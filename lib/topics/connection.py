@@ -9,7 +9,8 @@ from typing import Self, TypeVar
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownTopicOrPartitionError
 
-from lib.errors import BrokerError, SettingError, TopicError
+from lib.errors import BrokerError, TopicError
+from lib.settings import hosts_and_ports
 from lib.wait import wait_until
 
 T = TypeVar("T")
@@ -18,16 +19,16 @@ T = TypeVar("T")
 class Connection:
     """A connection to the cluster at an address such as "localhost:9092" (several: separated by commas).
 
-    Safe to use from several threads, and across a restart of the broker. Its admin client is opened when first needed,
-    and reopened after a failure. Every method that asks the broker raises BrokerError if none answers within
-    `answer_seconds`. Raises SettingError if the address is not host:port.
+    Safe to use from several threads. Its admin client is reopened after a failure, such as a restart of the broker.
+    Every method that asks the broker raises BrokerError if none answers within `answer_seconds`. Raises SettingError if
+    the address is not host:port.
     """
 
     def __init__(self, address: str, answer_seconds: float = 5) -> None:
         self.address, self.answer_seconds = address, answer_seconds
+        self._hosts_and_ports = hosts_and_ports(self.address)
         self._client: KafkaAdminClient | None = None
         self._lock = threading.RLock()
-        self._hosts()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address!r})"
@@ -62,7 +63,7 @@ class Connection:
                 self.close()
                 raise BrokerError(
                     f"the broker at {self.address} refused: {error}",
-                    "see build/broker/broker.log",
+                    "see its log: build/broker/broker.log (in mode docker: docker logs kafka)",
                     address=self.address,
                 ) from None
 
@@ -83,56 +84,34 @@ class Connection:
             ) from None
         return self._client
 
-    def require(self) -> None:
-        """Raise BrokerError unless a broker answers."""
-        self.ask(lambda client: client.list_topics())
-
     def answers(self) -> bool:
         """Whether a broker at the address answers a metadata request."""
         if not self.port_is_open():
             return False
-        try:
+        with suppress(BrokerError):
             # Not describe_cluster(): it fails on Kafka 3.4, because kafka-python expects a field of Kafka 3.7.
             self.ask(lambda client: client.list_topics())
             return True
-        except BrokerError:
-            return False
+        return False
 
     def port_is_open(self) -> bool:
         """Whether anything accepts a TCP connection at one of the addresses."""
-        for host in self._hosts():
-            try:
-                socket.create_connection(host, timeout=2).close()
+        for host_and_port in self._hosts_and_ports:
+            with suppress(OSError):
+                socket.create_connection(host_and_port, timeout=2).close()
                 return True
-            except OSError:
-                continue
         return False
 
-    def _hosts(self) -> list[tuple[str, int]]:
-        parts = [address.rpartition(":") for address in self.address.split(",")]
-        for host, _, port in parts:
-            if not host or not port.isdigit():
-                raise SettingError(
-                    f"{self.address!r} is not host:port",
-                    "use the broker's address, such as localhost:9092",
-                    value=self.address,
-                )
-        return [(host, int(port)) for host, _, port in parts]
-
     def advertised(self) -> list[str]:
-        """The addresses that the broker advertises to its clients; empty if no broker answers."""
+        """The addresses (host:port) that the brokers advertise to clients; empty if no broker answers.
+
+        They are in the metadata that the client got when it connected, in a private attribute of kafka-python (tried
+        with 3.0.12). describe_cluster() does not replace it: it sends a new request, to an address that may be the
+        wrong one, and fails on Kafka 3.4.
+        """
         if not self.port_is_open():
             return []
-        try:
-            return self.ask(advertised_addresses)
-        except BrokerError:
-            return []
-
-
-def advertised_addresses(client: KafkaAdminClient) -> list[str]:
-    """host:port of each broker, from the metadata that the client got when it connected.
-
-    Uses a private attribute of kafka-python (tried with 3.0.12). describe_cluster() does not replace it: it
-    sends a new request, to an address that may be the wrong one, and fails on Kafka 3.4.
-    """
-    return [f"{broker.host}:{broker.port}" for broker in client._manager.cluster.brokers()]
+        with suppress(BrokerError):
+            brokers = self.ask(lambda client: client._manager.cluster.brokers())
+            return [f"{broker.host}:{broker.port}" for broker in brokers]
+        return []

@@ -1,4 +1,4 @@
-"""Command line: prints synthetic tweets as JSON, one per line."""
+"""Command line: print synthetic tweets as JSON, one per line."""
 
 import argparse
 import sys
@@ -11,12 +11,8 @@ from lib.tweets import FIXED_START, add_options, stream
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.tweets", description="Print synthetic tweets, one per line.")
     add_options(parser, start=FIXED_START, count=1000)
-    try:
-        for message in stream(**vars(parser.parse_args(argv))):
-            sys.stdout.buffer.write(message.value + b"\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has ended
-        sys.stderr.close()
+    for message in stream(**vars(parser.parse_args(argv))):
+        sys.stdout.buffer.write(message.value + b"\n")
 
 
 if __name__ == "__main__":

@@ -3,16 +3,10 @@
 import argparse
 from datetime import UTC, datetime
 
-from lib.errors import SettingError
+from lib.errors import SettingError, require
 
 BLOCK = 1000  # messages; without a count, the fractions hold within each block
 MOST = 100_000_000  # messages: the kind of each is planned in advance, in one byte of memory
-
-
-def require(valid: bool, option: str, value: object, remedy: str) -> None:
-    """Raise SettingError, which names the option, unless its value is valid."""
-    if not valid:
-        raise SettingError(f"--{option} {value} is out of range", remedy, option=option, value=value)
 
 
 def check(
@@ -47,12 +41,12 @@ def add_options(parser: argparse.ArgumentParser, start: datetime | None, count: 
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=letter, help=text)
 
     add("count", int, count, "N", f"number of messages (default: {count or 'endless'})")
-    add("seed", int, 0, "K", "another seed gives other tweets (default: 0)")
+    add("seed", int, 0, "K", "the same seed and start give the same messages (default: 0)")
     add("start", parse_time, start, "TIME", f"event time of the first message, ISO 8601 (default: {start or 'now'})")
     add("rate", float, 50, "R", "messages per second; 0: as fast as possible (default: 50)")
-    add("late", float, 0, "F", "exactly round(F*N) messages have an event time 10 minutes earlier")
-    add("duplicates", float, 0, "F", "exactly round(F*N) messages repeat an earlier tweet")
-    add("malformed", float, 0, "F", "exactly round(F*N) messages are not valid tweets")
+    add("late", float, 0, "F", "fraction of late tweets, dated 10 minutes earlier: exactly round(F*N) of N messages")
+    add("duplicates", float, 0, "F", "fraction of messages that repeat an earlier tweet, just as exactly")
+    add("malformed", float, 0, "F", "fraction of messages that are not valid tweets, just as exactly")
 
 
 def parse_time(text: str) -> datetime:

@@ -113,7 +113,7 @@ def tweets(first: int, size: int, seed: int, start_ms: int, rate: float, kinds: 
             text += f" #{tag.upper()}"  # the same hashtag again: a tweet counts once for it
         if emoji[i] < 0.4:
             text += " " + EMOJI[int(emoji[i] * 1000) % len(EMOJI)]
-        tweet = {
+        tweet = {  # fields and order as in lib.trends.PLAIN, else Spark parses the tweet several times more slowly
             "id": f"{seed}-{start_ms}-{first + i}",
             "user": USERS[users[i]],
             "text": text,

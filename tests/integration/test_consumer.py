@@ -33,7 +33,7 @@ def test_a_stream_is_counted_exactly_while_it_arrives(cluster, topic, fill, star
     assert totals["received"] == 4000 and totals["duplicates"] == 80 and totals["malformed"] == 40
     assert totals["late"] >= 10, "from the second batch on, tweets of 10 minutes ago are late"
     assert dead_letters(running.store).keys() == {p for p, v in answer.verdicts.items() if v == "malformed"}
-    assert not running.progress.ranking().empty
+    assert not running.store.ranking(10).empty
 
 
 def test_dead_letters_since_the_last_trigger_are_written_at_the_stop(cluster, topic, fill, start, monkeypatch):
@@ -122,8 +122,8 @@ def test_a_restart_keeps_totals_and_ranking_also_without_new_messages(fill, star
     before = start(trigger=NOW)
     totals = before.finish(seconds=60)
     again = start()
-    assert again.progress.totals == totals and again.progress.offsets == before.progress.offsets
-    assert again.progress.ranking().equals(before.progress.ranking()) and len(again.progress.ranking()) == 10
+    assert again.store.totals() == totals and again.progress.offsets == before.progress.offsets
+    assert again.store.ranking(10).equals(before.store.ranking(10)) and len(again.store.ranking(10)) == 10
     again.stop()
     judge()
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from lib.consumer.status import look
+from lib.consumer.status import status_of
 from lib.consumer.store import Store
 from lib.errors import QueryError
 from lib.live_table import LiveTable
@@ -110,7 +110,7 @@ def test_spark_dies_and_a_new_start_in_the_same_process_continues(
     else:
         os.kill(java, signal.SIGKILL)
     wait_until(lambda: "failed" in live.table.value and "spark_session()" in live.table.value, seconds=10)
-    assert look(running).state == "failed" and not running.active and not running.unfinished
+    assert status_of(running).state == "failed" and not running.active and not running.unfinished
     with pytest.raises(QueryError) as failed:
         running.stop()
     assert failed.value.data == {"log": running.log}
@@ -138,7 +138,7 @@ def test_the_command_ends_with_two_lines_where_spark_dies(topic, fill, tmp_path,
         found = []
         for child in psutil.Process(process.pid).children(recursive=True):
             with suppress(psutil.Error):  # it has ended
-                if "-Xmx1g" in child.cmdline():
+                if "-Xmx1024m" in child.cmdline():
                     found.append(child)
         return found
 

@@ -73,7 +73,7 @@ def test_in_the_background_it_is_started_once(cluster, settings, topic):
         assert producer.options == {"rate": 100} and producer.running and "running" in repr(producer)
         # Jupyter interrupts the kernel's process group, which must not reach the producer.
         assert os.getpgid(producer.process.pid) != os.getpgid(0)
-        wait_until(lambda: producer.rate() > 50, seconds=20)
+        wait_until(lambda: producer.progress().get("per_second", 0) > 50, seconds=20)
         assert "per_second" in producer.log()
         with pytest.raises(ProducerError) as waited:
             producer.wait(seconds=0)

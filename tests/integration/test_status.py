@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from lib.consumer.status import look
+from lib.consumer.checkpoint import first_offsets
+from lib.consumer.status import status_of
 from lib.errors import QueryError
 from lib.topics import Cluster
 from lib.wait import wait_until
@@ -14,8 +15,8 @@ from tests.integration.conftest import NOW
 
 def test_without_messages_it_asks_for_a_producer(start):
     running = start()
-    wait_until(lambda: running.first is not None, seconds=30)
-    found = look(running)
+    wait_until(lambda: first_offsets(running.checkpoint), seconds=30)
+    found = status_of(running)
     assert (found.state, found.lag) == ("waiting", 0) and "Is a producer running?" in found.advice
 
 
@@ -25,8 +26,8 @@ def test_messages_that_wait_for_the_first_batch_are_a_lag(cluster, topic, fill, 
     running = start()
     monkeypatch.setattr(running.progress, "onQueryProgress", lambda event: None)  # the first batch never ends
     running.progress.offsets, running.progress.last = {}, None
-    wait_until(lambda: running.first is not None, seconds=30)
-    found = look(running)
+    wait_until(lambda: first_offsets(running.checkpoint), seconds=30)
+    found = status_of(running)
     assert (found.state, found.lag) == ("starting", 500)
     assert time.time() - sent - 1 < found.lag_seconds < time.time() - sent + 10
 
@@ -35,15 +36,16 @@ def test_the_lag_in_seconds_is_the_age_of_the_oldest_message_that_waits(cluster,
     running = start()
     fill(100)
     running.wait_for(cluster.offsets(topic), seconds=60)
-    found = look(running)
-    assert (found.state, found.lag, found.lag_seconds, found.advice) == ("running", 0, 0, "") and found.state_rows > 0
+    found = status_of(running)
+    assert (found.state, found.lag, found.lag_seconds, found.advice) == ("running", 0, 0, "")
+    assert found.batch.state_rows > 0
     counted = dict(running.progress.offsets)
     fill(50, "--seed", 1)
     sent = time.time()
     wait_until(lambda: time.time() > sent + 1, seconds=5)
     fill(50, "--seed", 2)
     running.progress.offsets = counted
-    found = look(running)
+    found = status_of(running)
     assert found.lag == 100 and 1 <= found.lag_seconds < 10, "of the first of them, not of the last"
 
 
@@ -52,8 +54,8 @@ def test_an_empty_batch_and_an_idle_hour(cluster, topic, fill, start):
     fill(100)
     running.wait_for(cluster.offsets(topic), seconds=60)
     running.progress.last = replace(running.progress.last, ended=time.time() - 3600)
-    idle = look(running)
-    assert (idle.state, idle.lag, idle.lag_seconds) == ("waiting", 0, 0) and idle.batch_age >= 3600
+    idle = status_of(running)
+    assert (idle.state, idle.lag, idle.lag_seconds) == ("waiting", 0, 0) and idle.batch.age >= 3600
     assert str(idle).endswith("no lag")
 
 
@@ -61,8 +63,8 @@ def test_after_a_restart_without_new_messages(fill, start):
     fill(100)
     start(trigger=NOW).finish(60)
     again = start()
-    found = look(again)
-    assert (found.state, found.lag) == ("waiting", 0) and again.progress.totals["received"] == 100
+    found = status_of(again)
+    assert (found.state, found.lag) == ("waiting", 0) and again.store.totals()["received"] == 100
 
 
 def test_no_broker_and_no_topic(topic, fill, start, cluster):
@@ -70,15 +72,15 @@ def test_no_broker_and_no_topic(topic, fill, start, cluster):
     fill(300)
     running.wait_for(cluster.offsets(topic), seconds=60)
     running.cluster = Cluster("localhost:1", 0.5)
-    alone = look(running)
+    alone = status_of(running)
     assert alone.state == "waiting" and "No broker answers at localhost:1" in alone.advice and "make up" in alone.advice
     running.cluster, running.topic = Cluster(cluster.address, 0.5), "no-such-topic"
-    elsewhere = look(running)
+    elsewhere = status_of(running)
     assert elsewhere.state == "waiting" and "Topic no-such-topic does not exist" in elsewhere.advice
     running.topic = topic
     cluster.delete(topic)
     wait_until(lambda: not running.counting.isActive, seconds=90)
-    failed = look(running)
+    failed = status_of(running)
     assert failed.state == "failed" and "streaming query failed" in failed.advice
     with pytest.raises(QueryError):
         running.stop()

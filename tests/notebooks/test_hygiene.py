@@ -70,7 +70,7 @@ def test_it_is_small(notebook, code):
 def test_papermill_can_set_each_of_its_parameters(notebook, code):
     (cell,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
     assigned = {target.id for node in ast.parse(cell.source).body for target in node.targets}
-    assert assigned == parameters(notebook).keys()
+    assert assigned == set(parameters(notebook))
 
 
 def test_it_has_exercises_with_an_answer_that_is_judged(code):

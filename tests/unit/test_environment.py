@@ -18,6 +18,7 @@ from lib.errors import CourseError, JavaError, SettingError
 from lib.infra.jars import LOCKS
 from lib.infra.java import fetch_java, find_java, java_home
 from lib.settings import KAFKA_VERSION, ROOT, Settings
+from lib.spark_session import jvm_options
 
 PINS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 LOCKED = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]*[^\\\s])", (ROOT / "requirements.lock").read_text(), re.M)
@@ -104,6 +105,13 @@ def test_a_build_folder_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(SettingError) as refused:
         Settings(build_dir=tmp_path / "file").folder("logs")
     assert refused.value.data["path"] == tmp_path / "file" / "logs" and refused.value.data["reason"]
+
+
+@pytest.mark.parametrize("memory, first", [(256, "-Xms256m"), (1024, "-Xms512m")])
+def test_spark_s_first_heap_is_within_its_memory(memory, first):
+    """Java refuses to start with a first heap above the largest."""
+    options = jvm_options(Settings(driver_memory_mb=memory), throughput=False)
+    assert options["spark.driver.memory"] == f"{memory}m" and first in options["spark.driver.extraJavaOptions"].split()
 
 
 # Options

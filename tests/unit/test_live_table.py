@@ -1,10 +1,12 @@
 """Ranking and live table: which hashtags trend, what the HTML shows of them, and how the widget ends."""
 
+import time
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from lib.consumer.progress import BatchReport
 from lib.consumer.status import Status
 from lib.consumer.store import Store
 from lib.live_table import LiveTable, to_html, widget
@@ -66,7 +68,8 @@ def test_the_last_windows_make_a_trend():
 
 
 def test_the_line_above_has_the_status():
-    status = Status("running", batch_age=1.2, batch_seconds=0.43, per_second=498.2, lag=12, lag_seconds=1.0)
+    batch = BatchReport(7, ended=time.time() - 3, seconds=0.43, per_second=498.2, state_rows=0, watermark="12:00:00")
+    status = Status("running", "", batch, lag=12, lag_seconds=1.0)
     html = to_html(NOTHING, {"received": 0}, status)
     assert '<span class="dot running"></span>' + str(status) in html and 'class="advice' not in html
     assert 'class="advice"' in to_html(NOTHING, {}, Status("waiting", "a producer"))
@@ -91,7 +94,7 @@ class Running:
 
     def __init__(self) -> None:
         self.active, self.topic, self.error = True, "topic", lambda: None
-        self.progress = SimpleNamespace(ranking=lambda: NOTHING, totals={}, last=None)
+        self.top, self.store = 10, SimpleNamespace(ranking=lambda top: NOTHING, totals=dict)
 
     def end(self) -> None:
         self.active = False
@@ -102,7 +105,7 @@ def shown(monkeypatch):
     """What the widget displayed; its status needs no broker here."""
     displayed = []
     monkeypatch.setattr(widget, "display", displayed.append)
-    monkeypatch.setattr(widget, "look", lambda consumer: Status("running" if consumer.active else "stopped"))
+    monkeypatch.setattr(widget, "status_of", lambda consumer: Status("running" if consumer.active else "stopped"))
     return displayed
 
 
@@ -132,8 +135,7 @@ def test_a_paused_table_stands_still_and_still_shows_the_end(shown, end):
 
 def test_a_database_that_cannot_be_read_is_told_and_the_table_keeps_refreshing(shown, tmp_path):
     consumer = Running()
-    store = Store(tmp_path / "missing" / "trends.db")
-    consumer.progress = SimpleNamespace(ranking=lambda: store.ranking(10), totals={}, last=None, store=store)
+    consumer.store = Store(tmp_path / "missing" / "trends.db")
     with LiveTable(consumer, refresh_seconds=0.01) as table:
         wait_until(lambda: "dot failed" in table.table.value, 5)
         assert "cannot be read" in table.table.value and str(tmp_path) in table.table.value
