@@ -48,7 +48,11 @@ def per_window():
         ((0, 1.5, 3), lambda counts, t: counts >= 1.5 * counts.median(), "see that it uses its threshold"),
         ((1, 20, 30), None, "flags no window at all"),
         ((0, 150, 3000), lambda counts, t: counts >= t, "large hashtags"),
-        ((-1, 0.9, 3), lambda counts, t: (counts >= t * counts.median()) & ((counts < 1000) | (t < 0)), "too many false alarms"),
+        (
+            (-1, 0.9, 3),
+            lambda counts, t: (counts >= t * counts.median()) & ((counts < 1000) | (t < 0)),
+            "too many false alarms",
+        ),
         ((0, 1.7, 3), lambda counts, t: (counts >= t * counts.median()) & (counts.columns < "k"), "too few"),
         ((1.3, 1.9, 3), None, "the precision is still"),
         ((0, 1.7, 1.9), None, "the recall is still"),
