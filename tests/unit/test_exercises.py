@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.consumer.store import Batch, Store
-from lib.course.exercises import UNANSWERED, exercise, lesson_00, lesson_03, lesson_04
+from lib.course.exercises import UNANSWERED, exercise, lesson_00, lesson_03
 
 
 @exercise
@@ -29,8 +29,6 @@ def test_an_answer_of_any_kind_is_judged(answer):
         (lesson_03.window_starts, ("12:00:30", "40 seconds", "10 seconds")),
         (lesson_03.delay, ("12:00:00 kafka 4", {4: "-"}, 4)),
         (lesson_03.own_query, ([], 20)),
-        (lesson_04.bursts, ([], pd.Timestamp(0), pd.Timedelta("20s"))),
-        (lesson_04.differing, ({}, {})),
     ):
         verdict = check(answer, *by)
         assert not verdict and verdict.text.startswith("Not yet: ")
@@ -158,27 +156,3 @@ def test_lesson_03_own_query(tmp_path, rows, hint):
             connection.executemany("INSERT INTO mine VALUES (?, ?, ?)", rows)
     connection.close()
     assert hint in lesson_03.own_query(tmp_path / "own.db", EVENTS, 20).text
-
-
-def test_lesson_04_bursts():
-    times = pd.date_range("2026-01-01 12:00", periods=20, freq="60s")
-    began = [(times[5], "a"), (times[12], "b")]
-    near = pd.Timedelta("20s")
-    nothing = pd.DataFrame(False, index=times, columns=["a", "b"])
-    right = nothing.copy()
-    right.loc[times[5], "a"] = right.loc[times[12], "b"] = True
-    half = right.copy()
-    half.loc[times[12], "b"] = False
-    assert lesson_04.bursts(right, began, times[0], near)
-    assert "nothing at all" in lesson_04.bursts(nothing, began, times[0], near).text
-    assert "false alarms" in lesson_04.bursts(~nothing, began, times[0], near).text
-    assert "1 of 2 bursts" in lesson_04.bursts(half, began, times[0], near).text
-    assert "True and False" in lesson_04.bursts(right.astype(int), began, times[0], near).text
-
-
-def test_lesson_04_differing():
-    stream, job = {1: ["a", "b"], 2: ["a", "b"], 3: ["a", "c"]}, {1: ["a", "b"], 2: ["b", "a"], 3: ["a", "b"]}
-    assert lesson_04.differing(2, stream, job)
-    hints = {answer: lesson_04.differing(answer, stream, job).text for answer in (0, 1, 3)}
-    assert "place by place" in hints[0] and "the same" in hints[1]
-    assert "another order" in lesson_04.differing(1, stream | {4: ["a"]}, job | {4: ["a"]}).text

@@ -1,49 +1,123 @@
-"""Exercises of lesson 04: a rule that finds bursts, and how much late tweets matter."""
+"""Exercises of lesson 04: a rule that finds bursts, with a threshold that is defended, and tweets by language."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from numbers import Integral
 
 import pandas as pd
 
 from lib.course.exercises import exercise
+from lib.recount import Tweet, parse
+from lib.topics import Record
+from lib.tweets import BURST_EVERY, burst
+from lib.tweets.vocabulary import HASHTAGS
 
-SHARE = 0.9  # of the bursts that must be found, and of the findings that must be near one
+SHARE = 0.9  # of the bursts that must be found, and of the flagged windows that must be near one
+NEAR = pd.Timedelta("20s")  # how far a window near a burst may begin from it
+BURST = pd.Timedelta("30s")
+LARGEST = 5  # hashtags that the generator never lets burst
+
+
+def planned(seed: int, start: pd.Timestamp, last: pd.Timestamp) -> list[tuple[pd.Timestamp, str]]:
+    """(beginning, hashtag) of each burst of the generator up to `last`; the first ones began before `start`."""
+    every = pd.Timedelta(seconds=BURST_EVERY)
+    slots = range(-(BURST // every), (last - start) // every + 1)
+    return [(start + slot * every, HASHTAGS[burst(seed, slot)][0].lower()) for slot in slots]
+
+
+def qualities(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> tuple[float, float]:
+    """(recall, precision) of a rule that flags windows: the share of the bursts that it finds, and the share of the
+    flagged windows that are near a burst. Bursts that began before `start` need not be found."""
+    near, found = flagged & False, []
+    for begin, hashtag in planned(seed, start, flagged.index[-1]):
+        close = slice(begin - NEAR, begin + NEAR)
+        near.loc[close, hashtag] = True
+        if begin >= start:
+            found.append(bool(flagged.loc[close, hashtag].any()))
+    return sum(found) / len(found), (flagged & near).to_numpy().sum() / flagged.to_numpy().sum()
 
 
 @exercise
-def bursts(
-    flagged: pd.DataFrame, began: list[tuple[pd.Timestamp, str]], start: pd.Timestamp, near: pd.Timedelta
-) -> str | None:
-    """Whether a rule finds the bursts, and little else.
+def bursts(thresholds: tuple, rule: Callable, per_window: pd.DataFrame, seed: int, start: pd.Timestamp) -> str | None:
+    """Whether a rule finds the bursts, and little else, at a threshold that two others defend.
 
-    `flagged`: True for each (window start, hashtag) that the rule finds. `began`: when each burst began, and its
-    hashtag; those before `start` need not be found. A window is near a burst that began at most `near` before or after.
+    `rule(threshold)`: True for each (window start, hashtag) that it flags, in the shape of `per_window`. `thresholds`:
+    one with too many false alarms, the chosen one, and one with which too few bursts are found.
     """
-    if not flagged.dtypes.eq(bool).all():
-        return "the table should hold nothing but True and False"
-    if not flagged.to_numpy().any():
-        return "your rule finds nothing at all"
-    real, found, known = flagged & False, 0, 0
-    for begin, hashtag in began:
-        close = slice(begin - near, begin + near)
-        real.loc[close, hashtag] = True
-        inside = begin >= start
-        known += inside
-        found += inside and bool(flagged.loc[close, hashtag].any())
-    right = (flagged & real).to_numpy().sum() / flagged.to_numpy().sum()
-    told = f"it finds {found} of {known} bursts, and {right:.0%} of the windows it finds are near one"
-    if right < SHARE:
-        return f"{told}: too many false alarms. What do the windows have in common that are no burst?"
-    if found < SHARE * known:
-        return f"{told}: too few. Which of its conditions keeps the small bursts out?"
+    if not isinstance(thresholds, Collection) or len(thresholds) != 3:
+        return "give three thresholds: the low one, the one that you choose, and the high one"
+    low, chosen, high = thresholds
+    if not low < chosen < high:
+        return "the three thresholds should rise: the low one, the one that you choose, and the high one"
+    flagged = {}
+    for threshold in thresholds:
+        flagged[threshold] = rule(threshold)
+        if hint := shape(flagged[threshold], per_window):
+            return hint
+    if not flagged[chosen].to_numpy().any():
+        return f"with {chosen} your rule flags no window at all"
+    if flagged[low].equals(flagged[chosen]):
+        return f"with {low} and with {chosen} your rule flags the same windows: see that it uses its threshold"
+    return good(flagged[chosen], chosen, seed, start) or defended(flagged, low, high, seed, start)
+
+
+def shape(flagged: object, per_window: pd.DataFrame) -> str | None:
+    """What is wrong with the form of a rule's answer."""
+    if flagged is ...:
+        return "your function still returns three dots"
+    if not isinstance(flagged, pd.DataFrame) or not flagged.dtypes.eq(bool).all():
+        return "your function should return a grid of nothing but True and False, such as per_window >= 100"
+    if not (flagged.index.equals(per_window.index) and set(flagged) == set(per_window)):
+        return "the grid that your function returns should have the windows and the hashtags of per_window"
+    return None
+
+
+def good(flagged: pd.DataFrame, threshold: float, seed: int, start: pd.Timestamp) -> str | None:
+    """What is wrong with a rule at the threshold that was chosen."""
+    recall, precision = qualities(flagged, seed, start)
+    told = f"with {threshold} the recall is {recall:.0%} and the precision {precision:.0%}"
+    if precision < SHARE:
+        largest = [hashtag.lower() for hashtag, _ in HASHTAGS[:LARGEST]]
+        if flagged[flagged.columns.intersection(largest)].to_numpy().mean() > 0.5:
+            return f"{told}. Most false alarms are of large hashtags: what is much for a small one is little for these"
+        return f"{told}: too many false alarms. Look at the flagged windows that are near no burst"
+    if recall < SHARE:
+        return f"{told}: too few. See whether it is the large hashtags or the small ones whose bursts are missed"
+    return None
+
+
+def defended(flagged: dict, low: float, high: float, seed: int, start: pd.Timestamp) -> str | None:
+    """What is wrong with the two thresholds that should show where the rule fails."""
+    _, precision = qualities(flagged[low], seed, start)
+    if precision >= SHARE:
+        return f"your choice is good, but with {low} the precision is still {precision:.0%}: go lower to defend it"
+    recall = 0.0
+    if flagged[high].to_numpy().any():
+        recall, _ = qualities(flagged[high], seed, start)
+    if recall >= SHARE:
+        return f"your choice is good, but with {high} the recall is still {recall:.0%}: go higher to defend it"
     return None
 
 
 @exercise
-def differing(answer: int, of_stream: dict, of_job: dict) -> str | None:
-    """Whether the answer is the number of windows whose trending topics differ, out of {window: its first hashtags}."""
-    windows = [window for window in of_stream if of_stream[window] != of_job.get(window)]
-    if answer == len(windows):
-        return None
-    if answer == len(of_stream) - len(windows):
-        return "that is in how many they are the same"
-    if answer == sum(set(of_stream[window]) != set(of_job.get(window, ())) for window in of_stream):
-        return "another order of the same hashtags is a difference, too"
-    return f"there are {len(of_stream)} windows: compare the two lists of the same window, place by place"
+def by_language(answer: Mapping, records: Iterable[Record], late: Collection[Tweet]) -> str | None:
+    """Whether the answer is {language: tweets}, late ones included, each tweet once. `late` are the late tweets."""
+    valid = [(tweet, json.loads(record.value)["lang"]) for record in records if (tweet := parse(record))]
+    right = Counter(dict(valid).values())
+    answer = answer.to_dict() if isinstance(answer, pd.Series) else answer
+    if not isinstance(answer, Mapping) or not all(isinstance(count, Integral) for count in answer.values()):
+        return 'give a dictionary of a number for each language, such as {"en": 10, "es": 20}'
+    if unknown := answer.keys() - right.keys():
+        return f"{sorted(map(str, unknown))} is no language of a valid tweet: some messages are malformed"
+    total, expected = sum(answer.values()), right.total()
+    told = f"your numbers add up to {total:,}"
+    if total == len(valid):
+        return f"{told}: a tweet that was sent twice counts once"
+    if total == expected - len(set(late)):
+        return f"{told}: the late tweets are missing"
+    if total > expected:
+        return f"{told}, more than there are valid tweets: some messages are malformed, and some tweets were sent twice"
+    if total < expected:
+        return f"{told}, fewer than the batch job counted"
+    return None if answer == right else "the sum is right, but not the split: take each tweet's own field lang"
