@@ -1,35 +1,27 @@
-"""Members of a consumer group that live in one process, such as a notebook: let them rebalance, and read."""
-
-from kafka import KafkaConsumer
+"""Members of a consumer group, as the broker knows them."""
 
 from lib.topics import Cluster
 from lib.wait import wait_until
 
 
-def settle(cluster: Cluster, group: str, *members: KafkaConsumer, seconds: float = 60) -> dict[str, list[int]]:
-    """Poll the members in turn until the broker calls the group stable with all of them; {client id: its partitions}.
+def settled(cluster: Cluster, topic: str, group: str, members: set[str], seconds: float = 60) -> dict[str, list[int]]:
+    """Wait until the group is stable, with these members (client ids), and all partitions are assigned.
 
-    Messages that arrive meanwhile are lost to the caller. Raises TimeoutError after `seconds`.
+    Returns {client id: its partitions}. Raises TimeoutError after `seconds`.
     """
+    partitions = list(cluster.offsets(topic))
 
-    def stable() -> bool:
-        for member in members:
-            member.poll(timeout_ms=50)
+    def shares() -> dict[str, list[int]] | None:
         found = cluster.ask(lambda client: client.describe_groups([group]))[group]
-        return found["group_state"] == "Stable" and len(found["members"]) == len(members)
+        if found["group_state"] != "Stable" or {m["client_id"] for m in found["members"]} != members:
+            return None
+        shares = {m["client_id"]: assigned(m["member_assignment"], topic) for m in found["members"]}
+        # A member that joins before it knows the topic is given nothing at first; it joins again.
+        return dict(sorted(shares.items())) if sorted(sum(shares.values(), [])) == partitions else None
 
-    wait_until(stable, seconds)
-    return {m.config["client_id"]: sorted(place.partition for place in m.assignment()) for m in members}
+    return wait_until(shares, seconds)
 
 
-def read(member: KafkaConsumer, count: int, seconds: float = 60) -> list[str]:
-    """Poll until the member has received `count` messages; their texts, sorted. Raises TimeoutError after `seconds`."""
-    received = []
-
-    def enough() -> bool:
-        for records in member.poll(timeout_ms=200).values():
-            received.extend(record.value.decode() for record in records)
-        return len(received) >= count
-
-    wait_until(enough, seconds)
-    return sorted(received)
+def assigned(assignment: dict, topic: str) -> list[int]:
+    """The partitions of a topic in a member's assignment."""
+    return sorted(p for part in assignment["assigned_partitions"] if part["topic"] == topic for p in part["partitions"])

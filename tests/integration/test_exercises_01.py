@@ -1,11 +1,13 @@
 """Lesson 01: the hints of its exercises, and the members of a group that share a topic."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from lib.course.exercises import UNANSWERED, lesson_01
-from lib.course.members import read, settle
-from lib.topics import Cluster
+from lib.course.members import settled
 
 TEXTS = ["one", "two", "three", "four", "five"]
 ONCE = ["five", "four", "one", "three", "two"]
@@ -81,19 +83,31 @@ def test_rewound(cluster, filled, commit, at, offset, hint):
     assert hint in lesson_01.rewound(offset, "rewound", "two", filled, cluster).text
 
 
-def test_members_share_the_partitions_and_one_inherits_those_of_another(cluster: Cluster, topic, send, settings):
+def test_the_broker_says_who_has_which_partitions(cluster, topic, settings):
     def join(name: str) -> KafkaConsumer:
-        options = {"auto_offset_reset": "earliest", "enable_auto_commit": False, "heartbeat_interval_ms": 200}
-        servers = settings.bootstrap_servers
+        servers, options = settings.bootstrap_servers, {"heartbeat_interval_ms": 200}
         return KafkaConsumer(topic, bootstrap_servers=servers, client_id=name, group_id="sharing", **options)
 
+    def polled(*members: KafkaConsumer):
+        """Let each member poll in a thread of its own while the broker is asked."""
+        stop = threading.Event()
+
+        def poll(member: KafkaConsumer) -> None:
+            while not stop.is_set():
+                member.poll(timeout_ms=100)
+
+        with ThreadPoolExecutor() as pool:
+            for member in members:
+                pool.submit(poll, member)
+            try:
+                return settled(cluster, topic, "sharing", {member.config["client_id"] for member in members})
+            finally:
+                stop.set()
+
     with join("ben") as ben:
+        assert polled(ben) == {"ben": [0, 1]}
         with join("ana") as ana:
-            assert settle(cluster, "sharing", ana, ben) == {"ana": [0], "ben": [1]}
-            send([b"for ana"], partition=0)
-            assert read(ana, 1) == ["for ana"]
-        assert settle(cluster, "sharing", ben) == {"ben": [0, 1]}
-    with join("carla") as carla:
-        assert read(carla, 1) == ["for ana"], "it was never committed"
-        with pytest.raises(TimeoutError):
-            read(carla, 1, seconds=0.1)
+            assert polled(ana, ben) == {"ana": [0], "ben": [1]}
+            with pytest.raises(TimeoutError):
+                settled(cluster, topic, "sharing", {"ana", "ben", "carla"}, seconds=0.2)
+        assert polled(ben) == {"ben": [0, 1]}
