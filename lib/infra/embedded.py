@@ -20,16 +20,16 @@ from lib.wait import wait_until
 CLUSTER_ID = "YXJxZXNwLWNvdXJzZS0wMQ"  # any 16 bytes in base64; fixed, so that a folder is recognised as this project's
 
 
-def start(settings: Settings, folder: Path) -> int:
+def start(settings: Settings, folder: Path, advertised: str = "") -> int:
     """Start the broker on its data in `folder` (created if missing) and return its process id; it is not ready yet.
 
-    Like a container started with `-d`, it keeps running when the program that started it ends. Raises BrokerError,
-    JavaError or JarError.
+    Like a container started with `-d`, it keeps running when the program that started it ends. It gives its clients the
+    address `advertised`, by default the bootstrap server's. Raises BrokerError, JavaError or JarError.
     """
     properties = folder / "server.properties"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        properties.write_text(server_properties(settings, free_port()), encoding="utf-8")
+        properties.write_text(server_properties(settings, free_port(), advertised), encoding="utf-8")
     except OSError as error:
         raise BrokerError(
             f"the broker's folder {folder} cannot be written: {error.strerror}",
@@ -55,7 +55,7 @@ def start(settings: Settings, folder: Path) -> int:
     return process.pid
 
 
-def server_properties(settings: Settings, controller_port: int) -> str:
+def server_properties(settings: Settings, controller_port: int, advertised: str = "") -> str:
     """The broker's configuration, with Kafka's own names (https://kafka.apache.org/documentation/#brokerconfigs)."""
     values = {
         "process.roles": "broker,controller",
@@ -63,7 +63,7 @@ def server_properties(settings: Settings, controller_port: int) -> str:
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://127.0.0.1:{settings.port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{settings.host}:{settings.port}",
+        "advertised.listeners": f"PLAINTEXT://{advertised or f'{settings.host}:{settings.port}'}",
         "log.dirs": "data",  # relative to the broker's folder: a comma in its path would be two paths for Kafka
         "auto.create.topics.enable": "false",  # a mistyped topic must be an error, not a new topic
         "num.partitions": settings.partitions,

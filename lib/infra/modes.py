@@ -2,13 +2,15 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import NoReturn
 
 import psutil
 
 from lib.errors import BrokerError, DockerError, SettingError
-from lib.infra import embedded, ports
+from lib.infra import down, embedded, ports
 from lib.infra.compose import Stack
 from lib.infra.docker import require_compose, require_memory
 from lib.infra.jars import jars
@@ -137,6 +139,27 @@ class Embedded(Mode):
         if volumes:
             shutil.rmtree(self.folder / "data", ignore_errors=True)
         return f"broker stopped (process {self.pid})"
+
+
+@contextmanager
+def advertising(settings: Settings, address: str) -> Iterator[None]:
+    """An embedded broker that gives its clients `address`, right or wrong, until the `with` block ends.
+
+    It is not ready yet when the block begins: with a wrong address it answers only the first request of a client, so
+    `up` would wait in vain. The broker of the same folder is stopped first. Raises what `up` raises.
+    """
+    settings, state = replace(settings, mode="embedded"), State(settings)
+    down(settings)
+    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+        mode = Embedded(settings, cluster)
+        mode.prepare()
+        try:
+            with state.lock():
+                mode.pid = embedded.start(settings, mode.folder, address)
+                state.write(Started(mode.pid, settings.bootstrap_servers))
+            yield
+        finally:
+            down(settings)
 
 
 class Compose(Mode):

@@ -1,4 +1,7 @@
-"""Exercises of lesson 01: the lag of a consumer group, and a consumer in a group of its own."""
+"""Exercises of lesson 01: a consumer in a group of its own, and a group that reads again."""
+
+from collections import Counter
+from typing import Any
 
 from kafka import TopicPartition
 
@@ -13,38 +16,63 @@ def committed(group: str, topic: str, cluster: Cluster) -> dict[int, int]:
     return {place.partition: found.offset for place, found in offsets.items() if found.offset >= 0}
 
 
-@exercise
-def lag(answer: dict[str, int], topic: str, groups: list[str], cluster: Cluster) -> str | None:
-    """Whether the answer is {group: messages of the topic that the group has not read}."""
-    if missing := set(groups) ^ set(answer):
-        return f"the groups are {', '.join(groups)}; look at {', '.join(sorted(missing))}"
-    end = sum(cluster.offsets(topic).values())
-    for group in groups:
-        read = sum(committed(group, topic, cluster).values())
-        if answer[group] == end - read:
-            continue
-        if answer[group] == read:
-            return f"{read} is how many messages {group} has read; how many are left?"
-        if answer[group] == read - end:
-            return "a lag is not negative: subtract the other way round"
-        return f"{group} has not read {answer[group]} of the {end} messages: compare the two numbers of this group"
-    return None
+def text(message: Any) -> str:
+    """A message as text; it may be a record of Kafka's client, its bytes, or text already."""
+    value = getattr(message, "value", message)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 @exercise
-def own_group(group: str, topic: str, others: list[str], cluster: Cluster) -> str | None:
-    """Whether a group of the student's own has read the whole topic, and committed that."""
+def own_group(group: str, received: list, topic: str, others: list[str], cluster: Cluster) -> str | None:
+    """Whether a group of the student's own has received each message of the topic once, and has committed that."""
+    if not isinstance(group, str) or not group:
+        return "the name of the group is a text, the same as the group_id of your consumer"
     if group in others:
         return f"the group {group} has read before; choose a name that nobody has used"
     read, end = committed(group, topic, cluster), cluster.offsets(topic)
-    if not read:
+    expected, found = Counter(text(record) for record in cluster.read(topic)), Counter(map(text, received))
+    if extra := found - expected:
+        known = all(message in expected for message in extra)
+        what = "more than once" if known else "but it is not a message of the topic"
+        return f"{min(extra)!r} is in your list, {what}; empty the list before you read again"
+    if not received and read:
         return (
-            f"the group {group} has committed nothing: give the consumer its group_id, read, and then "
-            "call commit(), or close the consumer, which commits too"
+            f"the group {group} has committed offset {sum(read.values())}, and your consumer received nothing: it began "
+            "at that offset, or at the end of the topic. What decides where a group begins? Try it with a new name"
         )
-    if any(read.get(number, 0) < last for number, last in end.items()):
+    if missing := expected - found:
         return (
-            f"the group {group} is at {sum(read.values())} of {sum(end.values())}: a new group begins at the end "
-            "unless auto_offset_reset says otherwise, and one poll() may not give you everything"
+            f"your consumer received {found.total()} of {expected.total()} messages, and not {min(missing)!r}: a new "
+            "group does not always begin at the first message, and one poll() may not return everything"
+        )
+    if not read:
+        return f"all messages are there, but the broker knows no committed offset of the group {group}"
+    if any(read.get(number, 0) != last for number, last in end.items()):
+        return (
+            f"all messages are there, but the group {group} has committed offset {sum(read.values())} instead of "
+            f"{sum(end.values())}: commit after the last message, not before"
         )
     return None
+
+
+@exercise
+def rewound(offset: int, group: str, message: str, topic: str, cluster: Cluster) -> str | None:
+    """Whether the group has committed the offset of a message in the topic's only partition, and nothing later."""
+    if not isinstance(offset, int) or isinstance(offset, bool):
+        return "an offset is a whole number"
+    texts = {record.offset: text(record) for record in cluster.read(topic)}
+    if texts.get(offset) != message:
+        then = f"the message that the group reads next is {texts[offset]!r}" if offset in texts else "nothing is there"
+        return f"with {offset} as committed offset, {then}"
+    found, end = committed(group, topic, cluster).get(0), cluster.offsets(topic)[0]
+    if found == offset:
+        return None
+    if found == end:
+        return (
+            f"{offset} is right, but the committed offset of {group} is {found}, the end: poll() moves the position, so "
+            "commit before you read"
+        )
+    return (
+        f"{offset} is right, but the broker has {found} as committed offset of {group}: seek() moves only the position "
+        "of your consumer, and the broker does not know that position yet"
+    )

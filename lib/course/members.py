@@ -1,0 +1,27 @@
+"""Members of a consumer group, as the broker knows them."""
+
+from lib.topics import Cluster
+from lib.wait import wait_until
+
+
+def settled(cluster: Cluster, topic: str, group: str, members: set[str], seconds: float = 60) -> dict[str, list[int]]:
+    """Wait until the group is stable, with these members (client ids), and all partitions are assigned.
+
+    Returns {client id: its partitions}. Raises TimeoutError after `seconds`.
+    """
+    partitions = list(cluster.offsets(topic))
+
+    def shares() -> dict[str, list[int]] | None:
+        found = cluster.ask(lambda client: client.describe_groups([group]))[group]
+        if found["group_state"] != "Stable" or {m["client_id"] for m in found["members"]} != members:
+            return None
+        shares = {m["client_id"]: assigned(m["member_assignment"], topic) for m in found["members"]}
+        # A member that joins before it knows the topic is given nothing at first; it joins again.
+        return dict(sorted(shares.items())) if sorted(sum(shares.values(), [])) == partitions else None
+
+    return wait_until(shares, seconds)
+
+
+def assigned(assignment: dict, topic: str) -> list[int]:
+    """The partitions of a topic in a member's assignment."""
+    return sorted(p for part in assignment["assigned_partitions"] if part["topic"] == topic for p in part["partitions"])
