@@ -158,7 +158,7 @@ def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
         f'"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}" "-Dcourse.log={log.as_posix()}" -Dcourse.level=WARN'
     )
     java += f' "-Djava.io.tmpdir={temporary}" -XX:+UseSerialGC -XX:MetaspaceSize=256m -Xms512m'
-    java += "" if throughput else " -XX:TieredStopAtLevel=1"
+    java += "" if throughput else " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
