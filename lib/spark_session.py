@@ -150,8 +150,10 @@ def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
     java = [
         f'"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}"', f'"-Dcourse.log={log.as_posix()}"',
         "-Dcourse.level=WARN", f'"-Djava.io.tmpdir={temporary}"', "-XX:+UseSerialGC", "-XX:MetaspaceSize=256m",
-        f"-Xms{min(512, settings.driver_memory_mb)}m", "" if throughput else "-XX:TieredStopAtLevel=1",
+        f"-Xms{min(512, settings.driver_memory_mb)}m",
     ]  # fmt: skip
+    if not throughput:  # with this option Java reserves 48 MB for compiled code, which a lesson's queries fill
+        java += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",

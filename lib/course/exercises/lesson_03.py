@@ -1,4 +1,4 @@
-"""Exercises of lesson 03: the windows of a tweet, a delay, and a query from readStream to writeStream."""
+"""Exercises of lesson 03: the windows of a tweet, and a query from readStream to writeStream."""
 
 import sqlite3
 from collections import Counter
@@ -34,27 +34,11 @@ def window_starts(answer: list[str], time: str, window: str, slide: str) -> str 
 
 
 @exercise
-def delay(answer: str, event: str, handed_on: dict[int, str], batch: int) -> str | None:
-    """Whether, with the chosen delay, micro-batch `batch` handed on the row `event`."""
-    if event in handed_on[batch]:
-        return None
-    earlier = event.rsplit(" ", 1)[0]
-    if any(earlier in rows for rows in handed_on.values()):
-        return f"with {answer} the window was final too early: the late event is not in it"
-    return f"with {answer} the window is not final in micro-batch {batch}: nothing of it was handed on"
-
-
-@exercise
 def own_query(database: Path, events: list[str], window_seconds: int) -> str | None:
     """Whether the table `mine` of an SQLite file has each (window_start, hashtag) once, with its number of tweets.
 
     `events`: what is in the topic, each the second after 12:00:00 and the hashtag, such as "05 kafka".
     """
-    expected = Counter()
-    for event in events:
-        second, hashtag = event.split()
-        start = int(second) // window_seconds * window_seconds
-        expected[f"2026-01-01 12:00:{start:02}", hashtag] += 1
     if not Path(database).exists():
         return f"there is no file {Path(database).name}"
     with closing(sqlite3.connect(database)) as connection:
@@ -64,17 +48,47 @@ def own_query(database: Path, events: list[str], window_seconds: int) -> str | N
             return f"the table mine cannot be read: {error}"
     if not rows:
         return "the table mine is empty: was the query started, and did it end without an error?"
-    found = {(str(start)[:19], hashtag): tweets for start, hashtag, tweets in rows}
+    found = {(str(start)[:19].replace("T", " "), hashtag): tweets for start, hashtag, tweets in rows}
     if len(found) < len(rows):
         return (
-            f"{len(rows) - len(found)} windows of a hashtag stand in it more than once: update mode hands on a window "
-            "again each time it changes, and the newer row has to replace the older one"
+            f"{len(rows) - len(found)} rows have a window and hashtag that another row has too: update mode emits a "
+            "window again each time it changes, and the newer row has to replace the older one"
+        )
+    return differing(found, counts(events, window_seconds))
+
+
+def counts(events: list[str], window_seconds: int) -> Counter:
+    """{(window_start, hashtag): tweets} in tumbling windows."""
+    result = Counter()
+    for event in events:
+        second, hashtag = event.split()
+        start = int(second) // window_seconds * window_seconds
+        result[f"2026-01-01 12:00:{start:02}", hashtag] += 1
+    return result
+
+
+def differing(found: dict[tuple[str, str], int], expected: Counter) -> str | None:
+    """A hint for the first difference between two counts by (window_start, hashtag), or None."""
+    if found.keys() != expected.keys() and seconds(found) == seconds(expected):
+        return (
+            f"the windows start at another time of day, such as {min(found)}: collect() turns a time into this "
+            "machine's time zone, so make it a text before, in Spark"
         )
     if missing := expected.keys() - found.keys():
         return f"{len(missing)} of {len(expected)} windows of a hashtag are missing, such as {min(missing)}"
     if extra := found.keys() - expected.keys():
         return f"{len(extra)} windows of a hashtag are too many, such as {min(extra)}"
     for key, tweets in sorted(expected.items()):
+        if found[key] > tweets:
+            return (
+                f"{key} has the count {found[key]}, which is too high: update mode emits a window's whole count, not what "
+                "was added to it; or the topic was counted twice into the same table"
+            )
         if found[key] != tweets:
-            return f"{key} has {found[key]} tweets, and should have {tweets}"
+            return f"{key} has the count {found[key]}, which is too low: the table must keep the newest count"
     return None
+
+
+def seconds(counts: dict[tuple[str, str], int]) -> set[tuple[str, str]]:
+    """The keys, of a window's start only the seconds."""
+    return {(start[17:], hashtag) for start, hashtag in counts}
