@@ -50,6 +50,10 @@ def test_a_delay_too_short_or_too_long(emitted, hint):
     assert hint in lesson_05.delay(20, emitted).text
 
 
+def test_a_delay_that_is_not_a_number():
+    assert "a whole number of seconds" in lesson_05.delay("15 seconds", {}).text
+
+
 def test_a_delay_that_is_right():
     assert lesson_05.delay(20, {3: "-", 4: "0 s: 5, 10 s: 1"})
 
@@ -60,7 +64,9 @@ def test_a_delay_that_is_right():
         ([], "there is no session"),
         (RIGHT + RIGHT[:1], "more than once"),
         (RIGHT[1:], "1 sessions are missing"),
-        ([("ana", after(0), after(40), 4), *RIGHT[2:]], "has another end: check the gap"),
+        ([("ana", after(0), after(40), 4), *RIGHT[2:]], "has another end: check the gap and the watermark"),
+        ([row[:3] for row in RIGHT], "four values"),
+        ([(user, str(start), str(end), n) for user, start, end, n in RIGHT], "not texts"),
         ([*RIGHT, ("ana", after(7), after(17), 1)], "there is no session of ana from"),
         ([("ana", after(0), after(23.5), 2), *RIGHT[1:]], "there is no session of ana from"),
     ],

@@ -16,6 +16,8 @@ def delay(answer: int, emitted: dict[int, str]) -> str | None:
 
     `emitted`: the rows of each micro-batch in append mode with that delay, such as {3: "0 s: 4"}.
     """
+    if not isinstance(answer, int):
+        return "a delay is a whole number of seconds, such as 7"
     if ALL in emitted[4].split(", "):
         return None
     if any(row.startswith("0 s: ") for rows in emitted.values() for row in rows.split(", ")):
@@ -33,12 +35,16 @@ def sessions(answer: list[tuple], values: Iterable[bytes], gap_seconds: int) -> 
     if not answer:
         return "there is no session: an append query emits one only when the watermark has passed its end"
     found = [tuple(row) for row in answer]
+    if any(len(row) != 4 for row in found):
+        return "each session must have four values: (user, start, end, tweets)"
+    if not all(isinstance(time, datetime) for row in found for time in row[1:3]):
+        return "start and end must be times as Spark gives them, not texts or windows"
     if len(set(found)) < len(found):
-        return "a session is in your list more than once: was the query run twice?"
+        return "a session is in your list more than once: run the query once, and in append mode"
     if wrong := set(found) - right:
         user, start, end, tweets = min(wrong, key=str)
         if any((user, start) == (other, begin) and last != end for other, begin, last, _ in right):
-            return f"the session of {user} that starts at {start} has another end: check the gap"
+            return f"the session of {user} that starts at {start} has another end: check the gap and the watermark"
         return f"there is no session of {user} from {start} to {end} with {tweets} tweet(s)"
     missing = {row for row in right - set(found) if row[2] < newest - FINAL_AFTER}
     if missing:
