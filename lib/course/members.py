@@ -1,5 +1,7 @@
 """Members of a consumer group, as the broker knows them."""
 
+from itertools import chain
+
 from lib.topics import Cluster
 from lib.wait import wait_until
 
@@ -17,7 +19,7 @@ def settled(cluster: Cluster, topic: str, group: str, members: set[str], seconds
             return None
         shares = {m["client_id"]: assigned(m["member_assignment"], topic) for m in found["members"]}
         # A member that joins before it knows the topic is given nothing at first; it joins again.
-        return dict(sorted(shares.items())) if sorted(sum(shares.values(), [])) == partitions else None
+        return dict(sorted(shares.items())) if sorted(chain(*shares.values())) == partitions else None
 
     return wait_until(shares, seconds)
 

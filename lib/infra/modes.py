@@ -10,7 +10,7 @@ from typing import NoReturn
 import psutil
 
 from lib.errors import BrokerError, DockerError, SettingError
-from lib.infra import down, embedded, ports
+from lib.infra import embedded, ports
 from lib.infra.compose import Stack
 from lib.infra.docker import require_compose, require_memory
 from lib.infra.jars import jars
@@ -149,17 +149,19 @@ def advertising(settings: Settings, address: str) -> Iterator[None]:
     `up` would wait in vain. The broker of the same folder is stopped first. Raises what `up` raises.
     """
     settings, state = replace(settings, mode="embedded"), State(settings)
-    down(settings)
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         mode = Embedded(settings, cluster)
         mode.prepare()
         try:
             with state.lock():
+                if known := state.read():
+                    Embedded(settings, cluster, known.pid).stop()
                 mode.pid = embedded.start(settings, mode.folder, address)
                 state.write(Started(mode.pid, settings.bootstrap_servers))
             yield
         finally:
-            down(settings)
+            mode.stop()
+            state.forget()
 
 
 class Compose(Mode):

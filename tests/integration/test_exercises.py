@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
 
 from lib import tweets
-from lib.course.exercises import lesson_01, lesson_02
+from lib.course.exercises import lesson_02
 
 MESSAGES = list(tweets.stream(count=60, seed=1))
 
@@ -26,48 +26,6 @@ def send(settings):
             return [receipt.get(timeout=10) for receipt in receipts]
 
     return send
-
-
-@pytest.fixture
-def take(settings, topic):
-    """Let a group read so many messages of the topic, and commit them."""
-
-    def take(group: str, count: int, commit: bool = True) -> None:
-        options = {"group_id": group, "auto_offset_reset": "earliest", "enable_auto_commit": False}
-        with KafkaConsumer(topic, bootstrap_servers=settings.bootstrap_servers, **options) as consumer:
-            taken = 0
-            while taken < count:
-                polled = consumer.poll(timeout_ms=500, max_records=count - taken)
-                taken += sum(map(len, polled.values()))
-            if commit:
-                consumer.commit()
-
-    return take
-
-
-def test_lesson_01_lag(cluster, topic, send, take):
-    send(topic, MESSAGES[:10])
-    take("lag-a", 4), take("lag-b", 10)
-    for answer, hint in (
-        ({"lag-a": 4, "lag-b": 0}, "4 is how many messages lag-a has read"),
-        ({"lag-a": -6, "lag-b": 0}, "not negative"),
-        ({"lag-a": 6}, "look at lag-b"),
-        ({"lag-a": 5, "lag-b": 0}, "lag-a has not read 5 of the 10"),
-        ({"lag-a": 6, "lag-b": 0}, "Correct."),
-    ):
-        assert hint in lesson_01.lag(answer, topic, ["lag-a", "lag-b"], cluster).text
-
-
-def test_lesson_01_own_group(cluster, topic, send, take):
-    send(topic, MESSAGES[:10])
-    take("own-none", 10, commit=False), take("own-part", 4), take("own-all", 10)
-    for group, hint in (
-        ("own-none", "has committed nothing"),
-        ("own-part", "is at 4 of 10"),
-        ("own-all", "Correct."),
-    ):
-        assert hint in lesson_01.own_group(group, topic, ["archive"], cluster).text
-    assert "has read before" in lesson_01.own_group("archive", topic, ["archive"], cluster).text
 
 
 def test_lesson_02_by_language(cluster, topic, send):

@@ -34,11 +34,11 @@ def own_group(group: str, received: list, topic: str, others: list[str], cluster
     if extra := found - expected:
         known = all(message in expected for message in extra)
         what = "more than once" if known else "but it is not a message of the topic"
-        return f"{min(extra)!r} is in your list, {what}; empty the list before you read again"
+        return f"{min(extra)[:40]!r} is in your list, {what}; empty the list before you read again"
     if not received and read:
         return (
-            f"the group {group} has committed offset {sum(read.values())}, and your consumer received nothing: it began "
-            "at that offset, or at the end of the topic. What decides where a group begins? Try it with a new name"
+            f"the group {group} has committed offset {sum(read.values())}, and your consumer received nothing: it "
+            "began there, or at the end of the topic. What decides where a group begins? Try it with a new name"
         )
     if missing := expected - found:
         return (
@@ -62,15 +62,15 @@ def rewound(offset: int, group: str, message: str, topic: str, cluster: Cluster)
         return "an offset is a whole number"
     texts = {record.offset: text(record) for record in cluster.read(topic)}
     if texts.get(offset) != message:
-        then = f"the message that the group reads next is {texts[offset]!r}" if offset in texts else "nothing is there"
+        then = f"the group reads next {texts[offset]!r}" if offset in texts else "nothing is there"
         return f"with {offset} as committed offset, {then}"
     found, end = committed(group, topic, cluster).get(0), cluster.offsets(topic)[0]
     if found == offset:
         return None
     if found == end:
         return (
-            f"{offset} is right, but the committed offset of {group} is {found}, the end: poll() moves the position, so "
-            "commit before you read"
+            f"{offset} is right, but the committed offset of {group} is {found}, the end: poll() moves the position, "
+            "so commit before you read"
         )
     return (
         f"{offset} is right, but the broker has {found} as committed offset of {group}: seek() moves only the position "
