@@ -10,12 +10,13 @@ def compare(
 ) -> pd.DataFrame:
     """A row for each way, {name: options of measure}: median, lowest and highest rate, and messages per request.
 
-    `measure(messages, **options)` returns a rate and the messages per request. All ways are measured once, then all of
-    them again: a machine that becomes slower or faster in the meantime does not favour one of them.
+    `measure(messages, **options)` returns the seconds and the requests that it took. All ways are measured once, then
+    all of them again: a machine that becomes slower or faster in the meantime does not favour one of them.
     """
     rows = [(name, *measure(messages, **ways[name])) for _ in range(repeats) for name in ways]
-    results = pd.DataFrame(rows, columns=["way", "rate", "per request"]).groupby("way", sort=False)
-    table = results["rate"].agg(["median", "min", "max"])
+    results = pd.DataFrame(rows, columns=["way", "seconds", "requests"]).set_index("way")
+    results = (len(messages) / results).groupby("way", sort=False)
+    table = results["seconds"].agg(["median", "min", "max"])
     table.columns = ["messages/s (median)", "lowest", "highest"]
-    table["messages per request"] = results["per request"].median()
+    table["messages per request"] = results["requests"].median()
     return table.round().astype(int).rename_axis(None)

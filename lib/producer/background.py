@@ -19,7 +19,7 @@ REPORT = re.compile(r"^\d\d:\d\d:\d\d (\{.*\})$", re.MULTILINE)
 
 
 class RunningProducer:
-    """A producer in the background, ended by `close()` or `with`; `options` are those that it was started with.
+    """A producer in the background, ended by `stop()` or `with`; `options` are those that it was started with.
 
     It belongs to the process that started it and ends when that process ends, for whatever reason.
     """
@@ -118,7 +118,7 @@ def start_producer(settings: Settings, topic: str, **options: object) -> Running
             return started
         raise ProducerError(
             f"a producer already runs on topic {topic} with other options: {started.options}, not {options}",
-            "stop that one first: call its close()",
+            "stop that one first: call its stop()",
             topic=topic, running=started.options, asked=options,
         )  # fmt: skip
     arguments = []

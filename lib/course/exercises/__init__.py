@@ -40,6 +40,8 @@ def exercise(judge: Callable[..., str | None]) -> Callable[..., Verdict]:
             hint = judge(answer, *by)
         except Exception as error:  # of an answer of any kind
             hint = f"your answer could not be used here ({type(error).__name__}: {error})"
-        return Verdict("Correct.", True) if hint is None else Verdict(f"Not yet: {hint}.")
+        if hint is None:
+            return Verdict("Correct.", True)
+        return Verdict(f"Not yet: {hint}" if hint.endswith("?") else f"Not yet: {hint}.")
 
     return check

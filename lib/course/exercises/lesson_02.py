@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from itertools import pairwise
 
+from kafka.partitioner import murmur2
+
 from lib.course.exercises import exercise
 from lib.topics import Cluster, Record
 from lib.tweets import Message
@@ -22,7 +24,7 @@ def by_language(topic: str, messages: list[Message], cluster: Cluster) -> str | 
         language = json.loads(record.value)["lang"]
         if record.key != language.encode():
             return f"a tweet in {language!r} has the key {record.key!r}"
-    return None
+    return misplaced(records, topic, cluster)
 
 
 @exercise
@@ -31,8 +33,11 @@ def burst(
 ) -> str | None:
     """Whether the topic has the messages, sent at the rates of the plan, a list of (messages, messages per second), and
     the answer has the acknowledgement (partition, offset) of each of them."""
-    if any(not hasattr(receipt, "offset") for receipt in receipts):
-        return "your list has futures instead of acknowledgements: call get() on what send() returned"
+    for receipt in receipts:
+        if hasattr(receipt, "get"):
+            return "your list has futures instead of acknowledgements: call get() on what send() returned"
+        if not hasattr(receipt, "offset"):
+            return f"your list contains {receipt!r}, and an acknowledgement has a partition and an offset"
     records = sorted(cluster.read(topic), key=lambda record: record.timestamp)
     if hint := differs(records, topic, messages):
         return hint
@@ -42,7 +47,8 @@ def burst(
             return f"a tweet of {users[record.value].decode()} has the key {record.key!r}"
     if {(r.partition, r.offset) for r in receipts} != {(r.partition, r.offset) for r in records}:
         return f"your {len(receipts)} acknowledgements are not those of the {len(records)} messages in the topic"
-    return off_pace([record.timestamp / 1000 for record in records], plan)
+    times = [record.timestamp / 1000 for record in records]
+    return misplaced(records, topic, cluster) or grouped(times, plan) or off_pace(times, plan)
 
 
 def differs(records: list[Record], topic: str, messages: list[Message]) -> str | None:
@@ -52,11 +58,48 @@ def differs(records: list[Record], topic: str, messages: list[Message]) -> str |
     expected, found = Counter(m.value for m in messages), Counter(r.value for r in records)
     if found == expected:
         return None
+    if any(record.key in expected for record in records):
+        return "the topic has tweets as keys: in which order does send() take the value and the key?"
+    if unknown := [value for value in found if value not in expected]:
+        return f"the topic has values that are not among the tweets, such as {shortened(unknown[0])}: change no value"
     missing, extra = (expected - found).total(), (found - expected).total()
-    return (
-        f"{missing} of the {len(messages)} messages are missing, and {extra} are too many; empty the topic before "
-        "you send again"
-    )
+    if not extra:
+        return (
+            f"{missing} of the {len(messages)} messages are missing; a client that is neither flushed nor closed may "
+            "still hold them"
+        )
+    if not missing:
+        return f"{extra} messages are too many, copies of others; empty the topic before you send again"
+    return f"{missing} of the {len(messages)} messages are missing, and {extra} are copies of others"
+
+
+def shortened(value: object, most: int = 50) -> str:
+    """A value as Python writes it, but not more than so many characters of it."""
+    text = repr(value)
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def misplaced(records: list[Record], topic: str, cluster: Cluster) -> str | None:
+    """A hint, unless each record is in the partition that its key leads to."""
+    partitions = len(cluster.offsets(topic))
+    for record in records:
+        if record.partition != (murmur2(record.key) & 0x7FFFFFFF) % partitions:
+            return (
+                f"a message with the key {record.key!r} is in partition {record.partition}, and this key leads to "
+                "another one: did your program choose the partition?"
+            )
+    return None
+
+
+def grouped(times: list[float], plan: list[tuple[int, float]]) -> str | None:
+    """A hint, if the messages came in time, but many at the same moment: the client has sent them in batches."""
+    took, due = times[-1] - times[0], sum(count / per_second for count, per_second in plan)
+    if len(set(times)) < len(times) / 4 and took > due / 2:
+        return (
+            f"the {len(times)} tweets reached the broker at only {len(set(times))} different moments: does your client "
+            "wait, and then send many of them together?"
+        )
+    return None
 
 
 def off_pace(times: list[float], plan: list[tuple[int, float]]) -> str | None:
