@@ -94,7 +94,7 @@ def test_the_broker_says_who_has_which_partitions(cluster, topic, settings):
 
         def poll(member: KafkaConsumer) -> None:
             while not stop.is_set():
-                member.poll(timeout_ms=100)
+                member.poll(timeout_ms=1000)  # kafka-python 3.0.12 can hang when many polls time out
 
         with ThreadPoolExecutor() as pool:
             for member in members:
