@@ -1,6 +1,7 @@
 """Exercises: no answer, wrong ones with the hint that fits, and the right one."""
 
 import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -110,11 +111,14 @@ def test_lesson_00_leaders(counted, answer, hint):
 @pytest.mark.parametrize(
     "answer, hint",
     [
-        (["11:59:50", "12:00:00", "12:00:10", "12:00:20"], "a window is without its end"),
+        (["11:59:50", "12:00:00", "12:00:10", "12:00:20"], "a window excludes its end"),
         (["12:00:00", "12:00:10", "12:00:20"], "a window includes its start"),
         (["12:00:00", "12:00:10", "12:00:20", "12:00:30", "12:00:35"], "begin every 10 seconds"),
         (["12:00:00", "12:00:30"], "each moment lies in 4 windows; you have 2"),
         (["12:00:30"] * 4, "each moment"),
+        ("12:00:00", "a list of texts"),
+        (["12:00:00", "12:00"], "'12:00' has to be a time of day with seconds"),
+        (["2026-01-01 12:00:00"], "in the form"),
     ],
 )
 def test_lesson_03_window_starts(answer, hint):
@@ -128,26 +132,57 @@ EVENTS = ["01 a", "19 a", "07 a", "20 a"]
 EXPECTED = {("2026-01-01 12:00:00", "a"): 3, ("2026-01-01 12:00:20", "a"): 1}
 
 
+RIGHT = [(*key, n) for key, n in EXPECTED.items()]
+
+
+@pytest.fixture
+def own_query(tmp_path):
+    """A function that judges a table `mine` with these rows and this key."""
+
+    def judge(rows, key=""):
+        with closing(sqlite3.connect(tmp_path / "own.db")) as connection, connection:
+            if rows is not None:
+                connection.execute(f"CREATE TABLE mine (window_start, hashtag, tweets{key})")
+                connection.executemany("INSERT OR REPLACE INTO mine VALUES (?, ?, ?)", rows)
+        return lesson_03.own_query(tmp_path / "own.db", EVENTS, 20).text
+
+    return judge
+
+
 @pytest.mark.parametrize(
     "rows, hint",
     [
         (None, "cannot be read: no such table"),
-        ([], "the table mine is empty"),
-        ([("2026-01-01 12:00:00", "a", 3)], "1 of 2 windows of a hashtag are missing"),
-        ([(*key, n) for key, n in EXPECTED.items()] * 2, "another row has too"),
+        ([], "the table mine is empty. Does the stream begin"),
+        (RIGHT[:1], "1 of 2 windows of a hashtag are missing"),
+        (RIGHT * 2, "another row has too"),
         ([(*key, n + 1) for key, n in EXPECTED.items()], "has the count 4, which is too high"),
         ([(*key, 1) for key in EXPECTED], "has the count 1, which is too low"),
-        ([(start.replace("12:", "13:", 1), tag, n) for (start, tag), n in EXPECTED.items()], "time zone"),
-        ([(start.replace(" ", "T"), tag, n) for (start, tag), n in EXPECTED.items()], "Correct."),
-        ([(*key, n) for key, n in EXPECTED.items()] + [("2026-01-01 12:00:00", "b", 1)], "too many"),
-        ([(*key, n) for key, n in EXPECTED.items()], "Correct."),
+        ([(start.replace("12:", "13:", 1), tag, n) for start, tag, n in RIGHT], "time zone"),
+        ([(start[11:], tag, n) for start, tag, n in RIGHT], "has the window_start '12:00:00' and the hashtag 'a'"),
+        ([(tag, start, n) for start, tag, n in RIGHT], "are the columns in the right order"),
+        ([(start, n, tag) for start, tag, n in RIGHT], "are the columns in the right order"),
+        ([*RIGHT, ("2026-01-01 12:00:00", "b", 1)], "too many"),
+        ([("2026-01-01 12:00:00", "a", 4)], "How long are yours?"),
+        (RIGHT, "the table lacks a key. What if"),
     ],
 )
-def test_lesson_03_own_query(tmp_path, rows, hint):
+def test_lesson_03_own_query(tmp_path, own_query, rows, hint):
     assert "there is no file" in lesson_03.own_query(tmp_path / "none.db", EVENTS, 20).text
-    with sqlite3.connect(tmp_path / "own.db") as connection:
-        if rows is not None:
-            connection.execute("CREATE TABLE mine (window_start, hashtag, tweets)")
-            connection.executemany("INSERT INTO mine VALUES (?, ?, ?)", rows)
-    connection.close()
-    assert hint in lesson_03.own_query(tmp_path / "own.db", EVENTS, 20).text
+    assert hint in own_query(rows)
+
+
+@pytest.mark.parametrize(
+    "key, verdict",
+    [
+        (", PRIMARY KEY (hashtag, window_start)", "Correct."),
+        (", UNIQUE (WINDOW_START, hashtag)", "Correct."),
+        (", PRIMARY KEY (window_start, hashtag)) WITHOUT ROWID --", "Correct."),
+        (", PRIMARY KEY (hashtag)", "Not yet: the key of mine is hashtag. Can two rows"),
+        (", UNIQUE (window_start)", "Not yet: the key of mine is window_start. Can two rows"),
+        (", PRIMARY KEY (window_start, hashtag, tweets)", "Not yet: the counts are right, but the table lacks a key."),
+    ],
+)
+def test_lesson_03_own_query_has_a_key(own_query, key, verdict):
+    rows = [(start.replace(" ", "T"), tag, n) for start, tag, n in RIGHT]
+    assert own_query(rows, key).startswith(verdict)
