@@ -17,6 +17,7 @@ SHARE = 0.9  # of the bursts that must be found, and of the flagged windows that
 NEAR = pd.Timedelta("20s")  # how far a window near a burst may begin from it
 BURST = pd.Timedelta("30s")
 LARGEST = 5  # hashtags that the generator never lets burst
+EXAMPLES = 3  # false alarms or missed bursts that a hint names
 
 
 def planned(seed: int, start: pd.Timestamp, last: pd.Timestamp) -> list[tuple[pd.Timestamp, str]]:
@@ -26,16 +27,24 @@ def planned(seed: int, start: pd.Timestamp, last: pd.Timestamp) -> list[tuple[pd
     return [(start + slot * every, HASHTAGS[burst(seed, slot)][0].lower()) for slot in slots]
 
 
-def qualities(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> tuple[float, float]:
-    """(recall, precision) of a rule that flags windows: the share of the bursts that it finds, and the share of the
-    flagged windows that are near a burst. Bursts that began before `start` need not be found."""
-    near, found = flagged & False, []
+def compare(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> tuple[pd.DataFrame, list, list]:
+    """(grid of the false alarms, bursts found, bursts missed) of a rule that flags windows. A burst is found if a
+    window near it is flagged. Bursts that began before `start` need not be found."""
+    near, found, missed = flagged & False, [], []
     for begin, hashtag in planned(seed, start, flagged.index[-1]):
         close = slice(begin - NEAR, begin + NEAR)
         near.loc[close, hashtag] = True
         if begin >= start:
-            found.append(bool(flagged.loc[close, hashtag].any()))
-    return sum(found) / len(found), (flagged & near).to_numpy().sum() / flagged.to_numpy().sum()
+            (found if flagged.loc[close, hashtag].any() else missed).append((begin, hashtag))
+    return flagged & ~near, found, missed
+
+
+def qualities(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> tuple[float, float]:
+    """(recall, precision) of a rule that flags windows: the share of the bursts that it finds, and the share of the
+    flagged windows that are near a burst."""
+    false, found, missed = compare(flagged, seed, start)
+    recall = len(found) / (len(found) + len(missed))
+    return recall, 1 - false.to_numpy().sum() / flagged.to_numpy().sum()
 
 
 @exercise
@@ -59,6 +68,8 @@ def bursts(thresholds: tuple, rule: Callable, per_window: pd.DataFrame, seed: in
         return f"with {chosen} your rule flags no window at all"
     if flagged[low].equals(flagged[chosen]):
         return f"with {low} and with {chosen} your rule flags the same windows: see that it uses its threshold"
+    if flagged[high].to_numpy().sum() > flagged[low].to_numpy().sum():
+        return f"with {high} your rule flags more windows than with {low}: does it flag high counts, and not low ones?"
     return good(flagged[chosen], chosen, seed, start) or defended(flagged, low, high, seed, start)
 
 
@@ -76,22 +87,34 @@ def shape(flagged: object, per_window: pd.DataFrame) -> str | None:
 def good(flagged: pd.DataFrame, threshold: float, seed: int, start: pd.Timestamp) -> str | None:
     """What is wrong with a rule at the threshold that was chosen."""
     recall, precision = qualities(flagged, seed, start)
-    told = f"with {threshold} the recall is {recall:.0%} and the precision {precision:.0%}"
+    if precision >= SHARE and recall >= SHARE:
+        return None
+    false, _, missed = compare(flagged, seed, start)
+    told = [f"with {threshold} the recall is {recall:.0%} and the precision {precision:.0%}"]
     if precision < SHARE:
+        alarms = false.sum().nlargest(EXAMPLES)
+        first = [(false[hashtag].idxmax(), hashtag) for hashtag in alarms[alarms > 0].index]
+        told.append(f"False alarms, for example: {listed(first)}")
         largest = [hashtag.lower() for hashtag, _ in HASHTAGS[:LARGEST]]
-        if flagged[flagged.columns.intersection(largest)].to_numpy().mean() > 0.5:
-            return f"{told}. Most false alarms are of large hashtags: what is much for a small one is little for these"
-        return f"{told}: too many false alarms. Look at the flagged windows that are near no burst"
+        if false[false.columns.intersection(largest)].to_numpy().sum() > false.to_numpy().sum() / 2:
+            told.append("Most are of large hashtags: a high count for a small hashtag is a low one for these")
     if recall < SHARE:
-        return f"{told}: too few. See whether it is the large hashtags or the small ones whose bursts are missed"
-    return None
+        told.append(f"Missed bursts, for example: {listed(missed[:: -(-len(missed) // EXAMPLES)])}")
+    return ". ".join([*told, "Plot one of these hashtags, and look at its counts at that time"])
+
+
+def listed(windows: list[tuple[pd.Timestamp, str]]) -> str:
+    return ", ".join(f"{hashtag} at {begin:%H:%M:%S}" for begin, hashtag in windows)
 
 
 def defended(flagged: dict, low: float, high: float, seed: int, start: pd.Timestamp) -> str | None:
     """What is wrong with the two thresholds that should show where the rule fails."""
     _, precision = qualities(flagged[low], seed, start)
     if precision >= SHARE:
-        return f"your choice is good, but with {low} the precision is still {precision:.0%}: go lower to defend it"
+        return (
+            f"your choice is good, but with {low} the precision is still {precision:.0%}: go lower to defend it. "
+            "If this changes nothing, a fixed part of your rule decides: let the threshold control every part"
+        )
     recall = 0.0
     if flagged[high].to_numpy().any():
         recall, _ = qualities(flagged[high], seed, start)
@@ -102,12 +125,15 @@ def defended(flagged: dict, low: float, high: float, seed: int, start: pd.Timest
 
 @exercise
 def by_language(answer: Mapping, records: Iterable[Record], late: Collection[Tweet]) -> str | None:
-    """Whether the answer is {language: tweets}, late ones included, each tweet once. `late` are the late tweets."""
+    """Whether the answer is {language: tweets}, late ones included, each tweet once. `late` are the ones that the
+    stream dropped."""
     valid = [(tweet, json.loads(record.value)["lang"]) for record in records if (tweet := parse(record))]
     right = Counter(dict(valid).values())
     answer = answer.to_dict() if isinstance(answer, pd.Series) else answer
     if not isinstance(answer, Mapping) or not all(isinstance(count, Integral) for count in answer.values()):
         return 'give a dictionary of a number for each language, such as {"en": 10, "es": 20}'
+    if quoted := [key for key in answer if isinstance(key, str) and key not in right and key.strip("\"'") in right]:
+        return f"the key {quoted[0]} has quotation marks inside: use the language without them"
     if unknown := answer.keys() - right.keys():
         return f"{sorted(map(str, unknown))} is no language of a valid tweet: some messages are malformed"
     total, expected = sum(answer.values()), right.total()
