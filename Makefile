@@ -40,12 +40,12 @@ install: $(STAMP)  ## create the environment and download the jars, nothing else
 run: $(STAMP)  ## run the whole pipeline once and verify its counts: broker, producer, Spark, trending topics
 	@$(BIN)/python -m lib.course.main_job
 
-test: $(STAMP)  ## run all tests
+test: install  ## run all tests
 	@$(BIN)/python -m ruff check --quiet .
 	@$(BIN)/python -m ruff format --check --quiet .
 	@$(PYTEST) --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 300 tests notebooks
 
-quick: $(STAMP)  ## run the tests that need no broker, in under two minutes
+quick: install  ## run the tests that need no broker, in under two minutes
 	@$(BIN)/python -m ruff check --quiet .
 	@$(PYTEST) tests/unit tests/spark
 
