@@ -51,9 +51,7 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
     set_environment(settings)
     options = sql_options(settings, throughput) | jvm_options(settings, throughput)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())
-    # SparkContext._gateway: the connection to the JVM, which outlives spark.stop(). A new session must be made in it.
-    # There is no public way to ask for it (tried with pyspark 4.2.0).
-    context = SparkContext(gateway=SparkContext._gateway or launch(conf, settings.folder("logs")), conf=conf)
+    context = SparkContext(gateway=running_gateway() or launch(conf, settings.folder("logs")), conf=conf)
     if threading.current_thread() is threading.main_thread():
         # SparkContext makes an interrupt cancel all jobs, and Jupyter's Interrupt would fail the running queries.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -67,7 +65,7 @@ def log_of(spark: SparkSession) -> str:
 
 def died() -> bool:
     """Whether the Java process that this process has started for Spark has ended."""
-    process = getattr(SparkContext._gateway, "proc", None)  # none under spark-submit, whose child this process is
+    process = getattr(running_gateway(), "proc", None)  # none under spark-submit, whose child this process is
     return process is not None and process.poll() is not None
 
 
@@ -77,7 +75,7 @@ def forget() -> None:
     Uses private attributes of pyspark (tried with 4.2.0): its own stop() asks the process that is gone.
     """
     with suppress(*CONNECTION_LOST):
-        SparkContext._gateway.shutdown()
+        running_gateway().shutdown()
     with SparkContext._lock:
         SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
     SparkSession._instantiatedSession = SparkSession._activeSession = None
@@ -113,6 +111,14 @@ def launch(conf: SparkConf, logs: Path) -> JavaGateway:
     # pyspark names it without its package, and for each report of a stream all jars would be searched for it.
     java_import(gateway.jvm, "org.apache.spark.sql.api.python.PythonSQLUtils")
     return gateway
+
+
+def running_gateway() -> JavaGateway | None:
+    """The connection to this process's JVM, which outlives spark.stop(): a new session must be made in it.
+
+    Uses a private attribute of pyspark (tried with 4.2.0), which has no public way to ask for it.
+    """
+    return SparkContext._gateway
 
 
 def sql_options(settings: Settings, throughput: bool) -> dict[str, str]:

@@ -84,7 +84,7 @@ class Cluster(Connection):
             self.ask(lambda client: client.delete_topics([topic]))
         except TopicError:
             return False
-        wait_until(lambda: topic not in self.names(), DELETE_SECONDS)
+        wait_until(lambda: topic not in self.ask(lambda client: client.list_topics()), DELETE_SECONDS)
         return True
 
     def wait_for_topic(self, topic: str) -> None:
@@ -93,7 +93,7 @@ class Cluster(Connection):
         Raises TopicError if it does not know the topic after `answer_seconds`.
         """
         with suppress(TimeoutError):
-            wait_until(lambda: topic in self.names(), self.answer_seconds, every=0.2)
+            wait_until(lambda: topic in self.ask(lambda client: client.list_topics()), self.answer_seconds, every=0.2)
         self._describe(topic)
 
     def configuration(self, topic: str, name: str) -> str:

@@ -12,6 +12,7 @@ from lib.tweets import Message
 
 TOLERANCE = 0.25  # of a part's duration
 PAUSE_SECONDS = 0.5
+HELD_BACK = "a client that is neither flushed nor closed may still hold"
 
 
 @exercise
@@ -54,7 +55,7 @@ def burst(
 def differs(records: list[Record], topic: str, messages: list[Message]) -> str | None:
     """A hint, unless the records are exactly the messages, in any order."""
     if not records:
-        return f"the topic {topic} is empty; a client that is neither flushed nor closed may still hold your messages"
+        return f"the topic {topic} is empty; {HELD_BACK} your messages"
     expected, found = Counter(m.value for m in messages), Counter(r.value for r in records)
     if found == expected:
         return None
@@ -64,10 +65,7 @@ def differs(records: list[Record], topic: str, messages: list[Message]) -> str |
         return f"the topic has values that are not among the tweets, such as {shortened(unknown[0])}: change no value"
     missing, extra = (expected - found).total(), (found - expected).total()
     if not extra:
-        return (
-            f"{missing} of the {len(messages)} messages are missing; a client that is neither flushed nor closed may "
-            "still hold them"
-        )
+        return f"{missing} of the {len(messages)} messages are missing; {HELD_BACK} them"
     if not missing:
         return f"{extra} messages are too many, copies of others; empty the topic before you send again"
     return f"{missing} of the {len(messages)} messages are missing, and {extra} are copies of others"

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Integral
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -27,24 +28,28 @@ def planned(seed: int, start: pd.Timestamp, last: pd.Timestamp) -> list[tuple[pd
     return [(start + slot * every, HASHTAGS[burst(seed, slot)][0].lower()) for slot in slots]
 
 
-def compare(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> tuple[pd.DataFrame, list, list]:
-    """(grid of the false alarms, bursts found, bursts missed) of a rule that flags windows. A burst is found if a
-    window near it is flagged. Bursts that began before `start` need not be found."""
+class Outcome(NamedTuple):
+    """How good a rule is: the share of the bursts that it finds, the share of the windows that it flags which are near
+    a burst, the grid of its false alarms, and the bursts (beginning, hashtag) that it misses."""
+
+    recall: float
+    precision: float
+    false_alarms: pd.DataFrame
+    missed: list[tuple[pd.Timestamp, str]]
+
+
+def outcome(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> Outcome:
+    """How good a rule is that flags windows. A burst is found if a window near it is flagged. Bursts that began before
+    `start` need not be found."""
     near, found, missed = flagged & False, [], []
     for begin, hashtag in planned(seed, start, flagged.index[-1]):
         close = slice(begin - NEAR, begin + NEAR)
         near.loc[close, hashtag] = True
         if begin >= start:
             (found if flagged.loc[close, hashtag].any() else missed).append((begin, hashtag))
-    return flagged & ~near, found, missed
-
-
-def qualities(flagged: pd.DataFrame, seed: int, start: pd.Timestamp) -> tuple[float, float]:
-    """(recall, precision) of a rule that flags windows: the share of the bursts that it finds, and the share of the
-    flagged windows that are near a burst."""
-    false, found, missed = compare(flagged, seed, start)
     recall = len(found) / (len(found) + len(missed))
-    return recall, 1 - false.to_numpy().sum() / flagged.to_numpy().sum()
+    false_alarms, flags = flagged & ~near, flagged.to_numpy().sum()
+    return Outcome(recall, 1 - false_alarms.to_numpy().sum() / flags if flags else 0.0, false_alarms, missed)
 
 
 @exercise
@@ -86,10 +91,9 @@ def shape(flagged: object, per_window: pd.DataFrame) -> str | None:
 
 def good(flagged: pd.DataFrame, threshold: float, seed: int, start: pd.Timestamp) -> str | None:
     """What is wrong with a rule at the threshold that was chosen."""
-    recall, precision = qualities(flagged, seed, start)
+    recall, precision, false, missed = outcome(flagged, seed, start)
     if precision >= SHARE and recall >= SHARE:
         return None
-    false, _, missed = compare(flagged, seed, start)
     told = [f"with {threshold} the recall is {recall:.0%} and the precision {precision:.0%}"]
     if precision < SHARE:
         alarms = false.sum().nlargest(EXAMPLES)
@@ -109,15 +113,13 @@ def listed(windows: list[tuple[pd.Timestamp, str]]) -> str:
 
 def defended(flagged: dict, low: float, high: float, seed: int, start: pd.Timestamp) -> str | None:
     """What is wrong with the two thresholds that should show where the rule fails."""
-    _, precision = qualities(flagged[low], seed, start)
+    precision = outcome(flagged[low], seed, start).precision
     if precision >= SHARE:
         return (
             f"your choice is good, but with {low} the precision is still {precision:.0%}: go lower to defend it. "
             "If this changes nothing, a fixed part of your rule decides: let the threshold control every part"
         )
-    recall = 0.0
-    if flagged[high].to_numpy().any():
-        recall, _ = qualities(flagged[high], seed, start)
+    recall = outcome(flagged[high], seed, start).recall
     if recall >= SHARE:
         return f"your choice is good, but with {high} the recall is still {recall:.0%}: go higher to defend it"
     return None
