@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
@@ -53,9 +54,12 @@ class Connection:
         """
         with self._lock:
             try:
-                if self._client:
-                    with suppress(NodeNotReadyError, KafkaConnectionError):  # the broker was restarted in the meantime
-                        return question(self._client)
+                end = time.monotonic() + self.answer_seconds
+                # The broker was restarted in the meantime; or one of several is down, and still in their metadata.
+                while self._client or (len(self._hosts_and_ports) > 1 and time.monotonic() < end):
+                    with suppress(NodeNotReadyError, KafkaConnectionError):
+                        return question(self._client or self._open())
+                    self.close()
                 return question(self._open())
             except UnknownTopicOrPartitionError:
                 raise TopicError("there is no such topic", "list the topics: python -m lib.topics list") from None
