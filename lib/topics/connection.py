@@ -8,13 +8,21 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownTopicOrPartitionError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    UnknownBrokerIdError,
+    UnknownTopicOrPartitionError,
+)
 
 from lib.errors import BrokerError, TopicError
 from lib.settings import hosts_and_ports
 from lib.wait import wait_until
 
 T = TypeVar("T")
+# The client knows brokers that have ended since, or not yet those that have started.
+STALE = (NodeNotReadyError, KafkaConnectionError, UnknownBrokerIdError)
 
 
 class Connection:
@@ -55,9 +63,9 @@ class Connection:
         with self._lock:
             try:
                 end = time.monotonic() + self.answer_seconds
-                # The broker was restarted in the meantime; or one of several is down, and still in their metadata.
+                # One of several brokers that is down stays in the metadata for some seconds; another may be asked.
                 while self._client or (len(self._hosts_and_ports) > 1 and time.monotonic() < end):
-                    with suppress(NodeNotReadyError, KafkaConnectionError):
+                    with suppress(*STALE):
                         return question(self._client or self._open())
                     self.close()
                 return question(self._open())
