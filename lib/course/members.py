@@ -1,7 +1,9 @@
 """Members of a consumer group, as the broker knows them."""
 
+from contextlib import suppress
 from itertools import chain
 
+from lib.errors import BrokerError
 from lib.topics import Cluster
 from lib.wait import wait_until
 
@@ -14,8 +16,12 @@ def settled(cluster: Cluster, topic: str, group: str, members: set[str], seconds
     partitions = list(cluster.offsets(topic))
 
     def shares() -> dict[str, list[int]] | None:
-        found = cluster.ask(lambda client: client.describe_groups([group]))[group]
-        if found["group_state"] != "Stable" or {m["client_id"] for m in found["members"]} != members:
+        found = None
+        with suppress(BrokerError):  # for its first group a broker must create the topic of the committed offsets
+            found = cluster.ask(lambda client: client.describe_groups([group]))[group]
+        if not found or found["group_state"] != "Stable":
+            return None
+        if {m["client_id"] for m in found["members"]} != members:
             return None
         shares = {m["client_id"]: assigned(m["member_assignment"], topic) for m in found["members"]}
         # A member that joins before it knows the topic is given nothing at first; it joins again.
