@@ -43,6 +43,8 @@ class Settings:
     spark_master: str = "local[2]"
     shuffle_partitions: int = 2
     driver_memory_mb: int = 1024
+    driver_host: str = "127.0.0.1"  # where a cluster's workers reach this machine's driver, which listens there only
+    executor_memory_mb: int = 512  # on a cluster
     spark_ui: bool = False
 
     # The defaults of lib.consumer's options. A notebook has its own parameters instead.

@@ -109,7 +109,7 @@ def status(settings: Settings) -> tuple[bool, str]:
             return True, f"{attached(settings, cluster)}; topics: {topics}{details}{''.join(lines)}"
         with suppress(DockerError):
             if (known := answering(settings, cluster)) and not known.complete:
-                details += f"; of this project runs {known.settings.bootstrap_servers}: {known.owner}"
+                details += f"; the processes of this project: {known.owner}"
     command = "python -m lib.infra up" + (f" --mode {settings.mode}" if settings.mode != Settings.mode else "")
     return False, f"no broker answers at {settings.bootstrap_servers}{details}; start one: {command}"
 

@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.volumes and options.command != "down":
         parser.error("--volumes is an option of down")
+    if options.brokers != settings.brokers and options.mode != "embedded":
+        parser.error("--brokers is an option of mode embedded")
     settings = replace(settings, mode=options.mode, brokers=options.brokers)
     if options.command == "status":
         answered, sentence = status(settings)

@@ -133,7 +133,9 @@ def test_the_replication_factor_can_be_chosen(three, own, run_main):
         assert type(refused.error) is TopicError and refused.error.data == {"topic": topic} | data
 
 
-def test_one_is_killed_and_then_a_second_and_no_acknowledged_tweet_is_lost(own, three, spawn, tmp_path, question):
+def test_one_is_killed_and_then_a_second_and_no_acknowledged_tweet_is_lost(
+    own, three, spawn, run_main, tmp_path, question
+):
     output, options = tmp_path / "out", ["--bootstrap-servers", own.bootstrap_servers, "--trigger", "0 seconds"]
 
     def batches() -> list:
@@ -148,6 +150,9 @@ def test_one_is_killed_and_then_a_second_and_no_acknowledged_tweet_is_lost(own, 
         kill(own, 1)  # the first address of the list
         wait_for_replicas(three, "killed", lambda each: each.leader and 1 not in each.in_sync)
         wait_for_tweets(three, "killed")
+        only_first = {"STREAM_BUILD_DIR": own.build_dir, "STREAM_BOOTSTRAP_SERVERS": three.address.split(",")[0]}
+        status = run_main("infra", "status", environment=only_first)
+        assert status.returncode == 1 and "broker 1: not running, broker 2: process" in status.stdout
 
         kill(own, 2)
         wait_for_replicas(three, "killed", lambda each: each.in_sync == [3])

@@ -61,6 +61,11 @@ def test_a_stale_state_file_is_removed(here, text):
     assert another.returncode == 0
 
 
+def test_brokers_goes_with_embedded(run_main):
+    run = run_main("infra", "up", "--mode", "docker", "--brokers", 3)
+    assert run.returncode == 2 and "--brokers" in run.stderr
+
+
 def test_less_than_one_broker_is_refused(run_main):
     run = run_main("infra", "up", "--brokers", 0)
     assert type(run.error) is SettingError and run.error.data == {"option": "brokers", "value": 0}
