@@ -1,7 +1,9 @@
 """Consumer group whose members are threads of this process, and whose messages take a fixed time each."""
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Collection
 from typing import Self
 
 from kafka import KafkaConsumer
@@ -69,3 +71,11 @@ class Group:
                         return
                     consumer.commit()
                     self.processed[member] += len(records)
+
+
+def rates(groups: Collection[Group], seconds: float) -> list[float]:
+    """How many messages each group processes per second, measured for so many seconds."""
+    before, began = [group.processed.total() for group in groups], time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - began
+    return [(group.processed.total() - count) / took for group, count in zip(groups, before, strict=True)]

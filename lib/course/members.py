@@ -1,7 +1,9 @@
-"""Members of a consumer group, as the broker knows them."""
+"""Members of a consumer group, and what it has committed, as the broker knows them."""
 
 from contextlib import suppress
 from itertools import chain
+
+from kafka import TopicPartition
 
 from lib.errors import BrokerError
 from lib.topics import Cluster
@@ -33,3 +35,10 @@ def settled(cluster: Cluster, topic: str, group: str, members: set[str], seconds
 def assigned(assignment: dict, topic: str) -> list[int]:
     """The partitions of a topic in a member's assignment."""
     return sorted(p for part in assignment["assigned_partitions"] if part["topic"] == topic for p in part["partitions"])
+
+
+def committed(cluster: Cluster, topic: str, group: str) -> dict[int, int]:
+    """{partition: next offset to read} that the group has committed for a topic."""
+    places = [TopicPartition(topic, number) for number in cluster.offsets(topic)]
+    offsets = cluster.ask(lambda client: client.list_group_offsets({group: places}))[group]
+    return {place.partition: found.offset for place, found in offsets.items() if found.offset >= 0}

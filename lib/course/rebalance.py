@@ -1,13 +1,16 @@
 """Rebalance of a consumer group, measured: how long a member that keeps a partition gets no message of it.
 
-Needs the client confluent-kafka, which the course does not install: kafka-python does not speak the protocol of KIP-848.
+Needs the client confluent-kafka, the extra `confluent` of the project: kafka-python does not speak the protocol of
+KIP-848.
 """
 
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
+from lib.topics import Cluster
 from lib.wait import wait_until
 
 READY_SECONDS = 60
@@ -49,16 +52,26 @@ class Member:
         return partitions <= {partition for partition, when in self.arrivals[-1000:] if when > since}
 
 
-def longest_gap(
-    address: str, topic: str, partitions: int, group: str, options: Mapping[str, object], slow_seconds: float
-) -> int:
-    """The longest time, in ms, that a fast member waits for a message of a partition that it keeps.
+def longest_gaps(
+    cluster: Cluster, topic: str, protocols: Mapping[str, Mapping[str, object]], slow_seconds: float
+) -> dict[str, int]:
+    """{protocol: the longest time, in ms, that a fast member waits for a message of a partition that it keeps}.
 
-    Two members read a topic to which messages are sent all the time: a fast one, and one that works `slow_seconds` on
-    each message. Then a third one joins. `options` are those of the client. Raises TimeoutError if they do not share
-    all partitions in time.
+    `protocols` have the options of the client. For each of them two members read a topic to which messages are sent all
+    the time: a fast one, and one that works `slow_seconds` on each message. Then a third one joins. All are measured at
+    the same time. Raises TimeoutError if the members do not share all partitions in time.
     """
-    own = {"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "latest", **options}
+    partitions = len(cluster.offsets(topic))
+    with ThreadPoolExecutor() as pool:
+        measured = {}
+        for name, options in protocols.items():
+            own = {"bootstrap.servers": cluster.address, "group.id": f"{topic} {name}", "auto.offset.reset": "latest"}
+            measured[name] = pool.submit(longest_gap, topic, partitions, own | options, slow_seconds)
+        return {name: gap.result() for name, gap in measured.items()}
+
+
+def longest_gap(topic: str, partitions: int, options: Mapping[str, object], slow_seconds: float) -> int:
+    """The gap of one group, in ms; see `longest_gaps`."""
     over, members = threading.Event(), []
 
     def shared() -> bool:
@@ -68,7 +81,7 @@ def longest_gap(
     try:
         for name, seconds in {"a fast": 0, "b slow": slow_seconds, "c third": 0}.items():
             kept, joined = set(members[0].partitions) if members else set(), time.monotonic()
-            members.append(Member(topic, own | {"client.id": name}, seconds, over))
+            members.append(Member(topic, options | {"client.id": name}, seconds, over))
             wait_until(shared, READY_SECONDS)
             kept &= members[0].partitions
             now = time.monotonic()

@@ -3,17 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from kafka import TopicPartition
-
 from lib.course.exercises import exercise
+from lib.course.members import committed
 from lib.topics import Cluster
-
-
-def committed(group: str, topic: str, cluster: Cluster) -> dict[int, int]:
-    """{partition: next offset to read} that the group has committed for a topic."""
-    places = [TopicPartition(topic, number) for number in cluster.offsets(topic)]
-    offsets = cluster.ask(lambda client: client.list_group_offsets({group: places}))[group]
-    return {place.partition: found.offset for place, found in offsets.items() if found.offset >= 0}
 
 
 def text(message: Any) -> str:
@@ -29,7 +21,7 @@ def own_group(group: str, received: list, topic: str, others: list[str], cluster
         return "the name of the group is a text, the same as the group_id of your consumer"
     if group in others:
         return f"the group {group} has read before; choose a name that nobody has used"
-    read, end = committed(group, topic, cluster), cluster.offsets(topic)
+    read, end = committed(cluster, topic, group), cluster.offsets(topic)
     expected, found = Counter(text(record) for record in cluster.read(topic)), Counter(map(text, received))
     if extra := found - expected:
         known = all(message in expected for message in extra)
@@ -64,7 +56,7 @@ def rewound(offset: int, group: str, message: str, topic: str, cluster: Cluster)
     if texts.get(offset) != message:
         then = f"the group reads next {texts[offset]!r}" if offset in texts else "nothing is there"
         return f"with {offset} as committed offset, {then}"
-    found, end = committed(group, topic, cluster).get(0), cluster.offsets(topic)[0]
+    found, end = committed(cluster, topic, group).get(0), cluster.offsets(topic)[0]
     if found == offset:
         return None
     if found == end:

@@ -1,0 +1,101 @@
+"""Exercises of lesson 07: an assignment of partitions, the end of a lag, and a topic that survives a broker."""
+
+from collections.abc import Sequence
+from numbers import Real
+
+import pandas as pd
+
+from lib.course.exercises import exercise
+from lib.course.group import Group
+from lib.course.members import settled
+from lib.topics import Cluster
+
+FIRST, MORE = ("ana", "ben", "carla"), ("dora", "eva", "fina", "gael")
+TOPIC = "lesson_07_exercise"
+TOLERANCE = 0.25
+DEMAND = {"partitions": 4, "replicas": 3, "in sync": 2}
+
+
+@exercise
+def assignment(prediction: dict[str, list[int]], idle: int, partitions: int, cluster: Cluster) -> str | None:
+    """Whether the answer has the partitions of ana, ben and carla, who form a group on a topic with so many partitions,
+    and the number of idle members after four more have joined. Forms that group."""
+    if not isinstance(prediction, dict) or set(prediction) != set(FIRST):
+        return 'write the partitions of each member: {"ana": [...], "ben": [...], "carla": [...]}'
+    if not isinstance(idle, int) or isinstance(idle, bool):
+        return "the number of idle members is a whole number, such as 0"
+    found = {member: sorted(own) for member, own in prediction.items()}
+    given = sorted(partition for own in found.values() for partition in own)
+    if set(given) - set(range(partitions)):
+        return f"a topic with {partitions} partitions has the numbers 0 to {partitions - 1}"
+    if len(set(given)) < len(given):
+        return "you gave a partition to two members: in a group each partition has exactly one"
+    if len(given) < partitions:
+        return f"{partitions - len(given)} partition(s) have no member: nobody would read them"
+    cluster.delete(TOPIC)
+    cluster.create(TOPIC, partitions)
+    with Group(cluster.address, TOPIC, TOPIC, seconds_per_message=1) as group:
+        group.join(*FIRST)
+        first = settled(cluster, TOPIC, TOPIC, group.members)
+        group.join(*MORE)
+        later = settled(cluster, TOPIC, TOPIC, group.members)
+    cluster.delete(TOPIC)
+    if {len(own) for own in found.values()} != {len(own) for own in first.values()}:
+        return "the shares are as equal as possible: none is larger than another by more than one partition"
+    if found != first:
+        return "the numbers are right, but who has which? Look at the map: each member has neighbours, in which order"
+    if idle != (right := sum(not own for own in later.values())):
+        few = "fewer" if idle > right else "more"
+        return f"the assignment is right. Of the {len(later)} members, {few} than {idle} are idle"
+    return None
+
+
+@exercise
+def caught_up(answer: float, lag: pd.Series, enough: int) -> str | None:
+    """Whether a query has caught up at about the answer, in seconds on the chart of its lag.
+
+    `lag`: the lag in messages as it was measured, its index in seconds, until it was below `enough` again.
+    """
+    if not isinstance(answer, Real) or isinstance(answer, bool):
+        return "the answer is a number of seconds, such as 4.5"
+    peak, end = lag.idxmax(), lag.index[-1]
+    if abs(answer - end) <= 1 + TOLERANCE * (end - peak):
+        return None
+    if answer <= peak:
+        return "at that time the lag was still growing"
+    when = "later" if answer < end else "earlier"
+    return (
+        f"it caught up {when} than at {answer:g} s. The peak was at {peak:.1f} s, with {lag.max():,.0f} messages. By "
+        "how many does the lag fall in a second?"
+    )
+
+
+@exercise
+def survives(before: Sequence[bytes], after: Sequence[bytes], topic: str, cluster: Cluster) -> str | None:
+    """Whether a topic meets DEMAND, and messages acknowledged before and after the kill of a broker prove it.
+
+    `before`, `after`: the values that were acknowledged with acks="all".
+    """
+    places = [each for each in cluster.partitions() if each.topic == topic]
+    if not places:
+        return f"the cluster has no topic {topic!r}"
+    if len(places) != DEMAND["partitions"]:
+        fit = "some would be idle" if len(places) < DEMAND["partitions"] else "fewer are enough"
+        return f"the topic has {len(places)} partitions. How many members of a group must work? With yours, {fit}"
+    if (copies := len(places[0].replicas)) < DEMAND["replicas"]:
+        return f"the topic has {copies} replica(s). When one broker is down and another disk fails, what is left?"
+    least = int(cluster.configuration(topic, "min.insync.replicas"))
+    if least < DEMAND["in sync"]:
+        return f"min.insync.replicas is {least}, so a message may be acknowledged while only {least} broker has it"
+    if least > DEMAND["in sync"]:
+        return f"min.insync.replicas is {least}: when one broker is down, nobody can send"
+    if not before or not after:
+        return "the proof needs messages acknowledged before the kill, and others after it"
+    if all(len(each.in_sync) == copies for each in places):
+        return "all replicas are in sync, so no broker is missing. Did you kill one, and wait until that was noticed?"
+    stored = {record.value: record for record in cluster.read(topic)}
+    if lost := [value for value in [*before, *after] if value not in stored]:
+        return f"{len(lost)} of your messages are not in the topic, such as {lost[0]!r}: were they acknowledged?"
+    if max(stored[v].timestamp for v in before) >= min(stored[v].timestamp for v in after):
+        return "messages of both lists were stored at the same time: one list is from before the kill, one from after"
+    return None
