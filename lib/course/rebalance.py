@@ -22,13 +22,11 @@ class Member:
     `partitions`: those that it has now; `arrivals`: (partition, time in seconds) of each message.
     """
 
-    def __init__(self, topic: str, options: Mapping[str, object], seconds: float, over: threading.Event) -> None:
-        from confluent_kafka import Consumer
-
+    def __init__(self, client: type, topic: str, options: dict, seconds: float, over: threading.Event) -> None:
         self.partitions: set[int] = set()
         self.arrivals: list[tuple[int, float]] = []
         self.seconds, self.over = seconds, over
-        self.consumer = Consumer(dict(options))
+        self.consumer = client(options)
         self.consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -53,24 +51,25 @@ class Member:
 
 
 def longest_gaps(
-    cluster: Cluster, topic: str, protocols: Mapping[str, Mapping[str, object]], slow_seconds: float
+    client: type, cluster: Cluster, topic: str, protocols: Mapping[str, Mapping[str, object]], slow_seconds: float
 ) -> dict[str, int]:
     """{protocol: the longest time, in ms, that a fast member waits for a message of a partition that it keeps}.
 
-    `protocols` have the options of the client. For each of them two members read a topic to which messages are sent all
-    the time: a fast one, and one that works `slow_seconds` on each message. Then a third one joins. All are measured at
-    the same time. Raises TimeoutError if the members do not share all partitions in time.
+    `client` is the class confluent_kafka.Consumer, and `protocols` have its options. For each of them two members read
+    a topic to which messages are sent all the time: a fast one, and one that works `slow_seconds` on each message. Then
+    a third one joins. All are measured at the same time. Raises TimeoutError if the members do not share all partitions
+    in time.
     """
     partitions = len(cluster.offsets(topic))
     with ThreadPoolExecutor() as pool:
         measured = {}
         for name, options in protocols.items():
             own = {"bootstrap.servers": cluster.address, "group.id": f"{topic} {name}", "auto.offset.reset": "latest"}
-            measured[name] = pool.submit(longest_gap, topic, partitions, own | options, slow_seconds)
+            measured[name] = pool.submit(longest_gap, client, topic, partitions, own | options, slow_seconds)
         return {name: gap.result() for name, gap in measured.items()}
 
 
-def longest_gap(topic: str, partitions: int, options: Mapping[str, object], slow_seconds: float) -> int:
+def longest_gap(client: type, topic: str, partitions: int, options: dict, slow_seconds: float) -> int:
     """The gap of one group, in ms; see `longest_gaps`."""
     over, members = threading.Event(), []
 
@@ -81,7 +80,7 @@ def longest_gap(topic: str, partitions: int, options: Mapping[str, object], slow
     try:
         for name, seconds in {"a fast": 0, "b slow": slow_seconds, "c third": 0}.items():
             kept, joined = set(members[0].partitions) if members else set(), time.monotonic()
-            members.append(Member(topic, options | {"client.id": name}, seconds, over))
+            members.append(Member(client, topic, options | {"client.id": name}, seconds, over))
             wait_until(shared, READY_SECONDS)
             kept &= members[0].partitions
             now = time.monotonic()
