@@ -66,7 +66,7 @@ def test_killed_at_any_moment_it_continues_and_stays_right(topic, fill, judge, t
         options = ["--topic", topic, "--output", output, "--trigger", "0 seconds", "--available-now"]
         environment = os.environ | {"STREAM_BATCH_MESSAGES": "500"}
         command = [sys.executable, "-c", KILLER, moment, number, *options]
-        killed = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=120)
+        killed = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=300)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     end = run_module("consumer", "--topic", topic, "--output", output, "--available-now")
     assert end.returncode == 0, end.stderr
