@@ -26,7 +26,7 @@ SLOW_BATCHES = 5  # in a row: the first ones are always slow
 GROWTH_BATCHES = 5  # each had a larger lag than each of the 5 before them: a rising trend, not the usual up and down
 LAG_SECONDS = 10  # a lag may grow with the rate of the tweets; while nothing waits longer, the consumer keeps up
 UNUSUAL = {
-    "late": "came after the watermark had passed them, and are not counted",
+    "late": "are older than the watermark and not counted",
     "malformed": "are not valid tweets: dead letters",
 }
 

@@ -66,7 +66,7 @@ def test_the_text_has_the_numbers():
     assert found == [
         "lag grows: from 1,000 to 1,900 messages within 10 batches",
         "batch time above the trigger of 2 s: each of the last 5 batches took 2.4 s or more",
-        "late 12 %: 1,200 of 10,000 recent messages came after the watermark had passed them, and are not counted",
+        "late 12 %: 1,200 of 10,000 recent messages are older than the watermark and not counted",
         "malformed 6 %: 600 of 10,000 recent messages are not valid tweets: dead letters",
     ]
 
