@@ -37,11 +37,13 @@ def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
                     state = f" · state {batch.state_rows:,} rows" if batch.state_rows else ""
                     line += f"{state} · watermark {batch.watermark}"
                 ranked = table(consumer.store.ranking(consumer.top), consumer.store.totals())
-                live.update(Group(ranked, Text(line), Text(status.advice)), refresh=True)
+                shown = (ranked, Text(line), *map(Text, status.alarms), Text(status.advice))
+                live.update(Group(*shown), refresh=True)
             elif (batch := consumer.progress.last) is not printed:
                 printed = batch
-                console.print(
+                line = (
                     f"batch {batch.number}: {batch.per_second:,.0f} tweets/s, {batch.seconds:.2f} s, "
-                    f"watermark {batch.watermark}", highlight=False,
-                )  # fmt: skip
+                    f"watermark {batch.watermark}"
+                )
+                console.print(" · ".join((line, *status_of(consumer).alarms)), highlight=False, soft_wrap=True)
             time.sleep(0.5 if console.is_terminal else 0.1)
