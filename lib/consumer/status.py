@@ -43,7 +43,7 @@ class Status:
 
 
 def status_of(consumer: Consumer) -> Status:
-    """The consumer's status now. Asks the broker, which may take some seconds; raises nothing."""
+    """The consumer's status now. Asks broker and store, which may take some seconds; raises nothing."""
     batch = consumer.progress.last
     if error := consumer.error():
         return Status("failed", f"{error.what}. {error.remedy}", batch)
@@ -51,6 +51,7 @@ def status_of(consumer: Consumer) -> Status:
         return Status("stopped", "", batch)
     try:
         lag, lag_seconds = lag_of(consumer)
+        totals = consumer.store.totals()
     except CourseError as error:
         return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", batch)
     if lag == 0 and (not batch or batch.age > QUIET_SECONDS):
@@ -58,7 +59,6 @@ def status_of(consumer: Consumer) -> Status:
     elif not batch:
         state, advice = "starting", FIRST_BATCH
     else:
-        totals = consumer.store.totals()
         state, advice = "running", NONE_VALID if totals["received"] and not totals["counted"] else ""
     return Status(state, advice, batch, lag, lag_seconds)
 
