@@ -28,7 +28,8 @@ class Server:
     """A server with an administrator USER; `start()` and `stop()` it as often as needed, and `remove()` it at last."""
 
     def __init__(self) -> None:
-        self.folder, self.port = Path(tempfile.mkdtemp(prefix="arqesp-postgresql-")), free_port()
+        reached = "/tmp" if os.getuid() == 0 else None  # root's TMPDIR may be closed to the user postgres
+        self.folder, self.port = Path(tempfile.mkdtemp(prefix="arqesp-postgresql-", dir=reached)), free_port()
         self.password = secrets.token_urlsafe(12)
         (self.folder / "password").write_text(self.password)
         if os.getuid() == 0:
