@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cluster = Cluster(options.bootstrap_servers, settings.answer_seconds)
     cluster.wait_for_topic(options.topic)  # an error here comes sooner than after Spark's start
     if options.store:
-        Store(options.store).exists()  # so does one of the database
+        with closing(Store(options.store)) as store:
+            store.exists()  # so does one of the database
     settings = replace(settings, spark_master=options.master)
     # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
     logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")

@@ -32,10 +32,11 @@ print(len(seen))
 
 @pytest.fixture
 def url(postgresql):
+    """The store's URL. A test names it before `start`, so that its consumer ends before the database is dropped."""
     return postgresql.url("trends")
 
 
-def test_several_processes_read_the_store_while_it_is_written(fill, start, judge, url):
+def test_several_processes_read_the_store_while_it_is_written(url, fill, start, judge):
     fill(4000, *FLAGS)
     running = start(at_most=100, trigger=NOW, store=url)
     wait_until(lambda: running.store.last_batch() is not None, seconds=60)
@@ -142,7 +143,7 @@ def test_a_wrong_store_is_refused_before_spark_starts(postgresql, topic, run_mai
 
 
 def test_a_store_and_a_checkpoint_that_do_not_belong_together_are_refused_until_a_reset(
-    fill, start, topic, url, tmp_path, run_main
+    url, fill, start, topic, tmp_path, run_main
 ):
     fill(500)
     start(trigger=NOW, store=url).finish(60)
