@@ -59,7 +59,7 @@ class Status:
 
 
 def status_of(consumer: Consumer) -> Status:
-    """The consumer's status now. Asks the broker, which may take some seconds; raises nothing."""
+    """The consumer's status now. Asks broker and store, which may take some seconds; raises nothing."""
     batch = consumer.progress.last
     if error := consumer.error():
         return Status("failed", f"{error.what}. {error.remedy}", batch)
@@ -67,13 +67,13 @@ def status_of(consumer: Consumer) -> Status:
         return Status("stopped", "", batch)
     try:
         lag, lag_seconds = lag_of(consumer)
+        totals = consumer.store.totals()
     except CourseError as error:
         return Status("waiting", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}", batch)
     if lag == 0 and (not batch or batch.age > QUIET_SECONDS):
         return Status("waiting", NO_TWEETS.format(topic=consumer.topic), batch, lag, lag_seconds)
     if not batch:
         return Status("starting", FIRST_BATCH, batch, lag, lag_seconds)
-    totals = consumer.store.totals()
     advice = NONE_VALID if totals["received"] and not totals["counted"] else ""
     found = alarms(consumer.progress.recent, trigger_seconds(consumer.options["trigger"]), lag_seconds)
     return Status("running", advice, batch, lag, lag_seconds, tuple(found))

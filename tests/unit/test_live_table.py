@@ -140,5 +140,5 @@ def test_a_database_that_cannot_be_read_is_told_and_the_table_keeps_refreshing(s
     consumer.store = Store(tmp_path / "missing" / "trends.db")
     with LiveTable(consumer, refresh_seconds=0.01) as table:
         wait_until(lambda: "dot failed" in table.table.value, 5)
-        assert "cannot be read" in table.table.value and str(tmp_path) in table.table.value
+        assert "cannot be used" in table.table.value and str(tmp_path) in table.table.value
         assert table._thread.is_alive()
