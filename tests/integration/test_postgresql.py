@@ -18,12 +18,12 @@ from lib.topics import Cluster
 from lib.wait import wait_until
 from tests.integration.conftest import FLAGS, MISCHIEF, NOW
 
-# Looks at a database by SQL alone, as a student would, until it has batch 39: each look must see whole batches.
+# Looks at a database by SQL alone, as a student would, until it has batch 19: each look must see whole batches.
 LOOK = """
 import sys, psycopg
 newest, seen = "(SELECT max(batch) FROM batches)", {(0, True)}
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:
-    while max(seen)[0] < 39:
+    while max(seen)[0] < 19:
         seen.add(connection.execute(f"SELECT {newest}, {newest} >= max(batch) FROM windows").fetchone())
 assert {whole for _, whole in seen} == {True}, seen
 print(len(seen))
@@ -37,16 +37,16 @@ def url(postgresql):
 
 
 def test_several_processes_read_the_store_while_it_is_written(url, fill, start, judge):
-    fill(4000, *FLAGS)
+    fill(2000, *FLAGS)
     running = start(at_most=100, trigger=NOW, store=url)
     wait_until(lambda: running.store.last_batch() is not None, seconds=60)
     plain = url.replace("+psycopg", "")
     command = [sys.executable, "-c", LOOK, plain]
     readers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     for reader in readers:
-        out, err = reader.communicate(timeout=120)
+        out, err = reader.communicate(timeout=240)
         assert reader.returncode == 0 and int(out) > 3, err
-    assert running.finish(60)["received"] == 4000
+    assert running.finish(120)["received"] == 2000
     judge(url)
 
 
