@@ -163,7 +163,8 @@ def test_driver_and_executors_share_the_checkpoint_as_the_same_user():
     assert store == f"checkpoint:{SERVICES['consumer']['environment']['STREAM_BUILD_DIR']}"
     recipe = SERVICES["consumer"]["build"]["dockerfile_inline"]
     assert "useradd --uid 185 --gid 185" in recipe, "the user of Spark's image"
-    assert f"--owner spark --group spark {store.split(':')[1]}" in recipe
+    folder = store.split(":")[1]
+    assert f"--owner spark --group spark {folder}" in recipe and f"WORKDIR {folder}" in recipe, "it may write there"
 
 
 def test_the_consumer_is_built_from_what_the_tests_ran_and_cannot_change_it():
