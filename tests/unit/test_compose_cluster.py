@@ -148,7 +148,7 @@ def test_the_consumer_starts_with_the_options_that_it_has():
     assert (submit, f"--master={SERVICES['spark-worker']['command'].split()[-1]}") == ("spark-submit", told[0])
     environment = {name: str(value) for name, value in consumer["environment"].items()}
     settings = Settings.from_environment(environment)
-    options = parse_options([word for word in told[script + 1 :] if not word.startswith("--store=")], settings)
+    options = parse_options(told[script + 1 :], settings)
     assert options.topic == DEFAULTS.topic and options.bootstrap_servers == INSIDE
     replicas, cores = SERVICES["spark-worker"]["deploy"]["replicas"], "--cores 2"
     assert cores in SERVICES["spark-worker"]["command"] and settings.shuffle_partitions == 2 * replicas
