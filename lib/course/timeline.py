@@ -9,8 +9,9 @@ import pandas as pd
 from lib.consumer.store import Store
 from lib.topics import Cluster
 
-BEFORE_SECONDS, AFTER_SECONDS = 4, 4  # how much is drawn around the fault
+BEFORE_SECONDS, AFTER_SECONDS = 3, 3  # how much is drawn around the fault
 LINEAR_TO = 400  # messages per second, from where the scale is logarithmic: the peak after a fault is high
+TICKS = [0, 200, 400, 1000, 2000, 5000]
 
 
 def times(cluster: Cluster, topic: str, store: Store) -> pd.DataFrame:
@@ -33,19 +34,18 @@ def recovery(found: pd.DataFrame, fault: float) -> float:
     return found.loc[found["arrived"] > fault, "counted"].min() - fault
 
 
-def draw(found: pd.DataFrame, fault: float, title: str) -> float:
-    """Draw the rates through a fault, and return the seconds to recover."""
+def draw(found: pd.DataFrame, fault: float, title: str) -> None:
+    """Draw the rates through a fault, with the seconds to recover in the title."""
     seconds, shown = recovery(found, fault), found - fault
-    last = min(np.ceil(seconds) + AFTER_SECONDS, np.floor(shown["arrived"].max()))
-    bins = np.arange(-BEFORE_SECONDS, last + 1)
+    bins = np.arange(-BEFORE_SECONDS, np.ceil(seconds) + AFTER_SECONDS + 1)
     axes = plt.figure(figsize=(8, 2.4)).add_subplot()
     for name in shown:
-        rate, _ = np.histogram(shown[name], bins)
+        rate = np.histogram(shown[name], bins)[0].astype(float)
+        rate[bins[1:] > shown[name].max() + 1] = np.nan  # nothing more was sent
         axes.stairs(rate, bins, label=name, linewidth=1.8)
     axes.axvspan(0, seconds, color="C3", alpha=0.1, label="fault")
     axes.set(title=f"{title}: {seconds:.1f} s to recover", xlabel="seconds since the fault", ylabel="tweets per second")
     axes.set_yscale("symlog", linthresh=LINEAR_TO)
-    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_yticks(TICKS, map("{:,}".format, TICKS))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     plt.show()
-    return seconds

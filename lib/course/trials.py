@@ -22,9 +22,12 @@ from lib.topics import Cluster, Record
 
 Counts = Counter  # {(window start in ms since 1970, hashtag): tweets}
 NOW = {"availableNow": True}
-SECONDS = 60
+SECONDS = 200
 # The parts of Spark's long messages that say what is wrong.
-WORDS = r"Some data may have been lost|Partition \S+ offset was changed[^.\n]*|\[(?:STATE|CONCURRENT)_[^.\n]*"
+WORDS = "|".join((
+    r"Some data may have been lost", r"out of range for partition \S+", r"Partition \S+ offset was changed[^.\n]*",
+    r"\[(?:STATE|CONCURRENT)_[^.\n]*",
+))  # fmt: skip
 
 
 def stream(spark: SparkSession, cluster: Cluster, topic: str, **options: object) -> DataFrame:
