@@ -139,6 +139,37 @@ def spark(settings, one_spark):
         query.stop()
 
 
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """A PostgreSQL server, which the tests share; skipped where PostgreSQL is not installed."""
+    from tests import postgresql
+
+    if not postgresql.programs():
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    server = postgresql.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgresql(postgresql_server):
+    """The running server with a new database `trends`, whose URL is `postgresql.url("trends")`."""
+    postgresql_server.sql("CREATE DATABASE trends")
+    yield postgresql_server
+    postgresql_server.sql("DROP DATABASE trends WITH (FORCE)")
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def place(request, tmp_path):
+    """Where a store is: the path of a file, and the URL of a database."""
+    if request.param == "SQLite":
+        return tmp_path / "out" / "trends.db"
+    return request.getfixturevalue("postgresql").url("trends")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 40 MB, which only root may mount; root ignores file permissions, so there is no other way."""

@@ -6,6 +6,7 @@ Executed notebooks, HTML pages and an index of them go to build/notebooks. A not
 
 import argparse
 import ast
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -61,6 +62,8 @@ def run_series(
         if result.exists():
             notebook.write_html(result, path.parent)
         console.print(f"{runs[-1]}\n{failure}".rstrip(), highlight=False, markup=False, soft_wrap=True)
+    write_texts(paths[0].parent, results)
+    link_pages(results)
     write_index(results, runs)
     return runs
 
@@ -75,6 +78,25 @@ def copy_outputs(result: Path, path: Path) -> None:
             del cell.metadata["tags"]
     executed.metadata = nbformat.from_dict(METADATA)
     nbformat.write(executed, path)
+
+
+def write_texts(folder: Path, results: Path) -> None:
+    """Write a page for each Markdown file beside the notebooks, such as the glossary that they link."""
+    for text in folder.glob("*.md"):
+        result = results / f"{text.stem}.ipynb"
+        cell = nbformat.v4.new_markdown_cell(text.read_text(encoding="utf-8"))
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), result)
+        notebook.write_html(result, folder)
+        result.unlink()
+
+
+def link_pages(results: Path) -> None:
+    """Make the links between notebooks and texts link their pages, as far as these were made."""
+    pages = {page.stem: page for page in results.glob("*.html")}
+    names = "|".join(map(re.escape, pages))
+    for page in pages.values():
+        linked = re.sub(rf'href="({names})\.(?:ipynb|md)(["#])', r'href="\1.html\2', page.read_text(encoding="utf-8"))
+        page.write_text(linked, encoding="utf-8")
 
 
 def write_index(folder: Path, runs: list[Run]) -> None:

@@ -62,7 +62,7 @@ def test_it_is_small(notebook, code):
     """Blank lines do not count, and neither do the cells of parameters and of imports, which are lists of names."""
     cells = [c for c in code if "import " not in c.source and "parameters" not in c.metadata.get("tags", [])]
     lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
-    assert 20 <= len(read(notebook).cells) <= 50
+    assert 20 <= len(read(notebook).cells) <= 45
     assert max(lines) <= 12 and median(lines) <= 9
     assert notebook.stat().st_size <= 300_000
 

@@ -14,6 +14,7 @@ from lib.topics import Cluster
 from tests.conftest import free_port
 
 TABLE = 'import pandas as pd\npd.DataFrame({"square": [NUMBER**2]})'
+LINKS = "## Links\n[a term](TERMS.md#a-term), [the last](03_last.ipynb), [a draft](drafts.ipynb)"
 PICTURE = "## A picture\n![A dot](dot.svg)"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle cx="4" cy="4" r="4"/></svg>'
 FAILS = 'from lib.errors import TopicError\nraise TopicError("the <b>topic</b> is not there", "create it")'
@@ -28,8 +29,9 @@ def outputs(path) -> str:
 
 @pytest.fixture
 def passing(write):
-    path = write("00_passes", "# Passes", TABLE, PICTURE, parameters="NUMBER = 3")
+    path = write("00_passes", "# Passes", TABLE, PICTURE, LINKS, parameters="NUMBER = 3")
     (path.parent / "dot.svg").write_text(SVG)
+    (path.parent / "TERMS.md").write_text("### a term\n\nIts meaning.")
     return path
 
 
@@ -54,6 +56,9 @@ def test_the_notebooks_run_in_order_whatever_fails_and_leave_nothing(
     assert "NUMBER = 7" in (results / "00_passes.ipynb").read_text() and "49" in outputs(results / "00_passes.ipynb")
     page = (results / "00_passes.html").read_text()
     assert ">49</td>" in page and 'src="data:image/svg+xml' in page, "the table, and the picture in the page itself"
+    for link in ("TERMS.html#a-term", "03_last.html", "drafts.ipynb"):
+        assert f'href="{link}"' in page
+    assert 'id="a-term"' in (results / "TERMS.html").read_text() and not (results / "TERMS.ipynb").exists()
     assert "reached" not in outputs(results / "01_fails.ipynb")
     assert outputs(passing) == "[[], []]", "the notebook itself is not changed"
     assert cluster.answers(), "a broker that was there before stays"
@@ -77,7 +82,7 @@ def test_update_writes_the_outputs_into_the_folder_without_traces_of_the_run(pas
     assert run.returncode == 1 and "1 passed, 1 failed" in run.stdout
     updated = nbformat.read(passing, as_version=4)
     assert "9" in outputs(passing) and updated.metadata == METADATA
-    assert [dict(cell.metadata) for cell in updated.cells] == [{"tags": ["parameters"]}, {}, {}, {}]
+    assert [dict(cell.metadata) for cell in updated.cells] == [{"tags": ["parameters"]}, {}, {}, {}, {}]
     assert [cell.execution_count for cell in updated.cells if cell.cell_type == "code"] == [1, 2]
     assert outputs(failing) == "[[]]", "one that fails keeps its outputs"
 
