@@ -15,8 +15,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
+from lib import trends
+from lib.consumer.running import Consumer
 from lib.consumer.store import Batch
+from lib.course import timeline
 from lib.query import TrendQuery
+from lib.ranking import to_dict
 from lib.recount import Tweet, hashtags, recount
 from lib.topics import Cluster, Record
 
@@ -63,6 +67,16 @@ def run(
         query.stop()
 
 
+def count_by(column: str, messages: DataFrame, query: TrendQuery) -> DataFrame:
+    """The rows of a query of the same form as `trends.trending`, with this column or expression instead of hashtags."""
+    once = (
+        messages.transform(trends.parse)
+        .transform(trends.keep_tweets)
+        .transform(trends.drop_duplicates, query.watermark)
+    )
+    return trends.count_windows(once.withColumn("hashtag", F.expr(column)), query.window, query.slide)
+
+
 def said(found: list[StreamingQueryProgress] | str) -> str:
     """What `run` has returned, in a line."""
     if isinstance(found, str):
@@ -96,11 +110,27 @@ def judge(rows: Iterable[tuple[str, str]], tweets: Iterable[Tweet]) -> tuple[int
     return (right - found).total(), (found - right).total(), same
 
 
-def copy_checkpoint(checkpoint: Path, copy: Path, *without: str) -> Path:
-    """Copy a checkpoint, without these files ("commits/2") and their checksums, and return the copy."""
+def copy_checkpoint(checkpoint: Path, name: str, *without: str) -> Path:
+    """Copy a checkpoint to a folder beside it, without these files ("commits/2") and their checksums; its path."""
+    copy = checkpoint.with_name(name)
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(checkpoint, copy)
     for file in without:
         (copy / file).unlink()
         (copy / file).with_name(f".{Path(file).name}.crc").unlink()
     return copy
+
+
+def prove(name: str, running: Consumer, cluster: Cluster, sent: int, fault: float) -> None:
+    """Compare a consumer's store with the oracle, once all messages are counted, and draw the fault (s since 1970).
+
+    Prints how many of the tweets sent are missing, and how many counts are wrong; AssertionError if it is not 0.
+    """
+    query, store = running.query, running.store
+    running.wait_for(cluster.offsets(running.topic), SECONDS)
+    lengths = query.window_ms, query.slide_ms, query.watermark_ms
+    answer = recount(cluster.read(running.topic), store.batches(), *lengths)
+    missing, differ = sent - answer.totals()["counted"], wrong(Counter(to_dict(store.windows())), answer.windows)
+    print(f"missing: {missing} · counts that differ from the oracle's: {differ}")
+    assert missing == differ == 0
+    timeline.draw(timeline.times(cluster, running.topic, store), fault, name)

@@ -12,6 +12,7 @@ SINKS = ("at most once", "at least once", "effectively once")
 NOW = 1_800_000_000_000  # ms; after the tweets' own times
 RIGHT = {"at most once": (50, 0), "at least once": (0, 50), "effectively once": (0, 0)}
 BETWEEN = {"at most once": (100, 0), "at least once": (0, 100), "effectively once": (0, 0)}
+FITS = ("at most once", "between")
 COUNT, SEED = 60, 6
 HEALTHY = [value for _, value in tweets.stream(COUNT, SEED)]
 POISONED = lesson_06.poisoned(COUNT, SEED)
@@ -35,12 +36,13 @@ def mended() -> list[bytes]:
 
 @pytest.mark.parametrize("answer", [None, "x", {}, object(), 4, [1], (1, 2), {"at most once": 1}])
 def test_an_answer_of_any_kind_is_judged(answer):
-    for verdict in (lesson_06.prediction(answer, SINKS, kill), lesson_06.demand(answer, kill)):
+    for verdict in (lesson_06.kills(answer, FITS, SINKS, kill), lesson_06.kills(RIGHT, answer, SINKS, kill)):
         assert not verdict and verdict.text.startswith("Not yet: ")
 
 
 def test_three_dots_are_no_answer():
-    assert lesson_06.prediction(..., SINKS, kill) is UNANSWERED and lesson_06.demand(..., kill) is UNANSWERED
+    assert lesson_06.kills(..., ..., SINKS, kill) is UNANSWERED
+    assert "your prediction is right: now choose" in lesson_06.kills(RIGHT, ..., SINKS, kill).text
 
 
 @pytest.mark.parametrize(
@@ -56,11 +58,11 @@ def test_three_dots_are_no_answer():
     ],
 )
 def test_a_prediction_that_is_wrong(change, hint):
-    assert hint in lesson_06.prediction(RIGHT | change, SINKS, kill).text
+    assert hint in lesson_06.kills(RIGHT | change, FITS, SINKS, kill).text
 
 
-def test_a_prediction_that_is_right():
-    assert lesson_06.prediction(RIGHT, SINKS, kill)
+def test_a_prediction_and_a_choice_that_are_right():
+    assert lesson_06.kills(RIGHT, FITS, SINKS, kill)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,12 @@ def test_a_prediction_that_is_right():
     ],
 )
 def test_a_sink_that_does_not_fit_or_a_kill_that_shows_nothing(answer, hint):
-    assert hint in lesson_06.demand(answer, kill).text
+    assert hint in lesson_06.kills(RIGHT, answer, SINKS, kill).text
 
 
 @pytest.mark.parametrize("moment", ["between", "within the write"])
 def test_a_sink_that_fits(moment):
-    assert lesson_06.demand(("at most once", moment), kill)
+    assert lesson_06.kills(RIGHT, ("at most once", moment), SINKS, kill)
 
 
 def test_the_topic_is_spoiled_in_two_ways():

@@ -24,12 +24,20 @@ def poisoned(count: int, seed: int) -> list[bytes]:
 
 
 @exercise
-def prediction(answer: Mapping, sinks: Iterable[str], kill: Callable) -> str | None:
-    """Whether the answer is {sink: (missing, surplus)}, as a kill within the write shows it.
+def kills(predicted: Mapping, chosen: tuple[str, str], sinks: Iterable[str], kill: Callable) -> str | None:
+    """Whether a prediction and a choice are right, as real kills show it.
 
-    `kill(sink, moment)` kills a consumer and starts it again, and returns missing, surplus, and more.
+    `predicted`: {sink: (missing, surplus)} after a kill within the write. `chosen`: a sink that never writes twice and
+    needs no key, and the moment of a kill that shows it. `kill(sink, moment)` kills a consumer and starts it again, and
+    returns missing, surplus, and more.
     """
-    sinks = list(sinks)
+    if hint := prediction(predicted, list(sinks), kill):
+        return hint
+    return "your prediction is right: now choose a sink and a moment" if chosen is ... else demand(chosen, kill)
+
+
+def prediction(answer: Mapping, sinks: list[str], kill: Callable) -> str | None:
+    """What is wrong with a prediction."""
     if not isinstance(answer, Mapping) or set(answer) != set(sinks):
         return f"give a dictionary with the keys {', '.join(map(repr, sinks))}"
     for sink in sinks:
@@ -47,12 +55,8 @@ def prediction(answer: Mapping, sinks: Iterable[str], kill: Callable) -> str | N
     return None
 
 
-@exercise
 def demand(answer: tuple[str, str], kill: Callable) -> str | None:
-    """Whether the answer (sink, moment) has a sink that never writes twice and needs no key, and a kill that shows it.
-
-    `kill` as in `prediction`.
-    """
+    """What is wrong with a choice."""
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return "give a sink and a moment, such as ('at least once', 'before both')"
     sink, moment = answer
