@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from lib.errors import SettingError
+from lib.errors import SettingError, require
 
 KAFKA_VERSION = "4.3.0"
 JAVA_VERSIONS = (17, 21, 25)  # supported by both Spark 4.2 and Kafka 4.3
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings:
     """Configuration of one run. A duration is a number of seconds, or a text as Spark takes it ("30 seconds").
 
-    Raises SettingError for an address that is not host:port, or an unknown mode.
+    Raises SettingError for an address that is not host:port, an unknown mode, or less than one broker.
     """
 
     # The broker
@@ -32,6 +32,7 @@ class Settings:
     partitions: int = 2
     mode: str = "embedded"  # one of MODES
     compose_file: Path = Path("docker/docker-compose.yml")  # relative to the project
+    brokers: int = 1  # that mode embedded starts
     broker_heap_mb: int = 256
     retention_hours: int = 24
     retention_mb: int = 512  # per partition
@@ -42,6 +43,8 @@ class Settings:
     spark_master: str = "local[2]"
     shuffle_partitions: int = 2
     driver_memory_mb: int = 1024
+    driver_host: str = "127.0.0.1"  # where a cluster's workers reach this machine's driver, which listens there only
+    executor_memory_mb: int = 512  # on a cluster
     spark_ui: bool = False
 
     # The defaults of lib.consumer's options. A notebook has its own parameters instead.
@@ -60,6 +63,7 @@ class Settings:
         for name in ("build_dir", "compose_file"):
             object.__setattr__(self, name, ROOT / getattr(self, name))
         hosts_and_ports(self.bootstrap_servers)
+        require(self.brokers >= 1, "brokers", self.brokers, "use 1 or more")
         if self.mode not in MODES:
             remedy = f"use one of: {', '.join(MODES)}"
             raise SettingError(f"there is no mode {self.mode!r}", remedy, option="STREAM_MODE", value=self.mode)

@@ -1,6 +1,7 @@
-"""Spark session with the Kafka connector: quiet, in UTC, and listening on loopback only.
+"""Spark session with the Kafka connector: quiet, in UTC, and listening on loopback only, unless told another address.
 
-In Spark's words this process is the driver; `local[2]` makes its JVM run the tasks too, two at a time.
+In Spark's words this process is the driver; `local[2]` makes its JVM run the tasks too, two at a time. With the address
+of a cluster (`spark://…`) the executors of its workers run them.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from shutil import make_archive
 
 import pyspark
 from py4j.java_gateway import JavaGateway, java_import
@@ -22,7 +24,7 @@ from pyspark.sql import SparkSession
 from lib.errors import QueryError, SettingError
 from lib.infra.jars import jars
 from lib.infra.java import LOG_CONFIGURATION, java_home
-from lib.settings import Settings
+from lib.settings import ROOT, Settings
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 LOG_KEY = "spark.arqesp.log"
@@ -32,7 +34,8 @@ CONNECTION_LOST = (Py4JError, OSError)  # what a call raises when Spark's Java p
 def spark_session(settings: Settings, name: str = "trending topics", throughput: bool = False) -> SparkSession:
     """The running session, or a new one at `settings.spark_master`.
 
-    Times are UTC. Its log is build/logs/spark.log; nothing is printed, nothing listens outside 127.0.0.1.
+    Times are UTC. Its log is build/logs/spark.log. Nothing is printed, and it listens on `settings.driver_host` only.
+    On a cluster the executors get the connector and `lib` from the driver.
     `throughput` lets the JVM compile for throughput; without it a lesson's first batch comes a quarter sooner.
     Raises JavaError, JarError, SettingError for an invalid master or a build folder that cannot be written, and
     QueryError if Spark does not start.
@@ -52,10 +55,17 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
     options = sql_options(settings, throughput) | jvm_options(settings, throughput)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())
     context = SparkContext(gateway=running_gateway() or launch(conf, settings.folder("logs")), conf=conf)
+    if on_cluster(master):  # for Python code that executors run, such as that of transformWithState
+        context.addPyFile(make_archive(str(settings.folder("tmp") / "lib"), "zip", ROOT, "lib"))
     if threading.current_thread() is threading.main_thread():
         # SparkContext makes an interrupt cancel all jobs, and Jupyter's Interrupt would fail the running queries.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return SparkSession(context)
+
+
+def on_cluster(master: str) -> bool:
+    """Whether the tasks run in other processes than the driver's."""
+    return not re.match(r"local(\[|$)", master)
 
 
 def log_of(spark: SparkSession) -> str:
@@ -89,7 +99,8 @@ def stop(spark: SparkSession) -> None:
 def set_environment(settings: Settings) -> None:
     """Set the environment variables that Spark's start reads, and remove those of another Spark."""
     os.environ["JAVA_HOME"] = str(java_home(settings))
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # the UI and the block manager bind to it; there is no option for it
+    # The UI and the block manager bind to it; there is no option for it.
+    os.environ["SPARK_LOCAL_IP"] = settings.driver_host
     os.environ["PYSPARK_PYTHON"] = sys.executable
     # glibc gives threads up to eight malloc arenas for each core, and RocksDB's blocks fragment all of them.
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
@@ -164,10 +175,13 @@ def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
     ]  # fmt: skip
     if not throughput:  # with this option Java reserves 48 MB for compiled code, which a lesson's queries fill
         java += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
-    return {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
+    # A class path is read on the driver's machine; executors fetch these from the driver.
+    cluster = {"spark.jars": ",".join(jar.as_uri() for jar in connector)} if on_cluster(settings.spark_master) else {}
+    return cluster | {
+        "spark.driver.host": settings.driver_host,
+        "spark.driver.bindAddress": settings.driver_host,
         "spark.driver.memory": f"{settings.driver_memory_mb}m",
+        "spark.executor.memory": f"{settings.executor_memory_mb}m",
         "spark.local.dir": temporary,
         "spark.driver.extraClassPath": os.pathsep.join(map(str, [*first_jars(), *connector])),
         "spark.driver.extraJavaOptions": " ".join(java),

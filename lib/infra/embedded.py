@@ -5,17 +5,13 @@ One node in KRaft mode, broker and controller in one process, listening on 127.0
 
 import os
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from lib.errors import BrokerError
+from lib.infra import ports, process
 from lib.infra.jars import jars
 from lib.infra.java import LOG_CONFIGURATION, find_java
-from lib.infra.ports import free_port
 from lib.settings import Settings
-from lib.wait import wait_until
 
 CLUSTER_ID = "YXJxZXNwLWNvdXJzZS0wMQ"  # any 16 bytes in base64; fixed, so that a folder is recognised as this project's
 
@@ -23,13 +19,20 @@ CLUSTER_ID = "YXJxZXNwLWNvdXJzZS0wMQ"  # any 16 bytes in base64; fixed, so that 
 def start(settings: Settings, folder: Path, advertised: str = "") -> int:
     """Start the broker on its data in `folder` (created if missing) and return its process id; it is not ready yet.
 
-    Like a container started with `-d`, it keeps running when the program that started it ends. It gives its clients the
-    address `advertised`, by default the bootstrap server's. Raises BrokerError, JavaError or JarError.
+    It keeps running when the program that started it ends. It gives its clients the address `advertised`, by default
+    the bootstrap server's. Raises BrokerError, JavaError or JarError.
     """
+    return process.start(
+        node_command(settings, folder, server_properties(settings, ports.free_port(), advertised)), folder
+    )
+
+
+def node_command(settings: Settings, folder: Path, configuration: str) -> list:
+    """The command of one Kafka process, whose folder it prepares; `configuration` is the text of server.properties."""
     properties = folder / "server.properties"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        properties.write_text(server_properties(settings, free_port(), advertised), encoding="utf-8")
+        properties.write_text(configuration, encoding="utf-8")
     except OSError as error:
         raise BrokerError(
             f"the broker's folder {folder} cannot be written: {error.strerror}",
@@ -43,16 +46,7 @@ def start(settings: Settings, folder: Path, advertised: str = "") -> int:
     ]  # fmt: skip
     if not (folder / "data" / "meta.properties").exists():
         format_storage(java, folder, properties)
-    with open(folder / "console.log", "wb") as console:
-        # Its own session: Ctrl-C and a kernel's interrupt, which go to the whole process group, must not end it.
-        process = subprocess.Popen(
-            [*java, "kafka.Kafka", properties],
-            stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True, cwd=folder,
-        )  # fmt: skip
-    # Under load a new process has no command line for a moment, by which it is recognised as the broker.
-    with suppress(psutil.Error, TimeoutError):  # it has ended already
-        wait_until(psutil.Process(process.pid).cmdline, seconds=5, every=0.001)
-    return process.pid
+    return [*java, "kafka.Kafka", properties]
 
 
 def server_properties(settings: Settings, controller_port: int, advertised: str = "") -> str:
@@ -61,9 +55,19 @@ def server_properties(settings: Settings, controller_port: int, advertised: str 
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://127.0.0.1:{settings.port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{advertised or f'{settings.host}:{settings.port}'}",
+    }
+    return as_text(values | common_properties(settings))
+
+
+def common_properties(settings: Settings) -> dict[str, object]:
+    """The configuration that every node has, alone or with others."""
+    replicas = min(settings.brokers, 3)
+    enough = max(replicas - 1, 1)  # a message is acknowledged while at most one of its replicas is missing
+    several = {"default.replication.factor": replicas, "min.insync.replicas": enough} if replicas > 1 else {}
+    return several | {
+        "controller.listener.names": "CONTROLLER",
         "log.dirs": "data",  # relative to the broker's folder: a comma in its path would be two paths for Kafka
         "auto.create.topics.enable": "false",  # a mistyped topic must be an error, not a new topic
         "num.partitions": settings.partitions,
@@ -71,16 +75,20 @@ def server_properties(settings: Settings, controller_port: int, advertised: str 
         "log.retention.bytes": settings.retention_mb * 1024**2,
         "log.segment.bytes": settings.retention_mb * 1024**2 // 8,
         # One broker cannot hold the three replicas that Kafka's internal topics have by default.
-        "offsets.topic.replication.factor": 1,
+        "offsets.topic.replication.factor": replicas,
         "offsets.topic.num.partitions": 4,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": enough,
         "transaction.state.log.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": enough,
         "group.initial.rebalance.delay.ms": 0,
     }
-    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def as_text(properties: dict[str, object]) -> str:
+    """The text of a properties file."""
+    return "".join(f"{name}={value}\n" for name, value in properties.items())
 
 
 def format_storage(java: list, folder: Path, properties: Path) -> None:
@@ -95,6 +103,27 @@ def format_storage(java: list, folder: Path, properties: Path) -> None:
             "python -m lib.infra down --volumes",
             folder=folder, reason=reason,
         )  # fmt: skip
+
+
+def taken(port: int) -> BrokerError:
+    """The error for a port that another program uses."""
+    owner = ports.owner(port)
+    return BrokerError(
+        f"port {port} is taken by {owner}, which does not answer as a Kafka broker",
+        f"end that program, or choose another port: STREAM_BOOTSTRAP_SERVERS=localhost:{port + 100}",
+        port=port, owner=owner,
+    )  # fmt: skip
+
+
+def not_ready(settings: Settings, folder: Path, ended: bool) -> BrokerError:
+    """The error for a broker that does not answer, with the last lines of its log. `ended`: its process has ended."""
+    log = log_tail(folder)
+    what = "ended while it was starting" if ended else f"is not ready after {settings.ready_seconds:g} s"
+    return BrokerError(
+        f"the broker {what}. The end of its log:\n  {log}",
+        f"see {folder / 'broker.log'}; to start again without its data: python -m lib.infra down --volumes",
+        ended=ended, log=log,
+    )  # fmt: skip
 
 
 def log_tail(folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import psutil
 
 from lib.errors import BrokerError, DockerError, SettingError
-from lib.infra import embedded, ports
+from lib.infra import embedded, ports, process
 from lib.infra.compose import Stack
 from lib.infra.docker import require_compose, require_memory
 from lib.infra.jars import jars
@@ -22,14 +22,16 @@ from lib.wait import wait_until
 
 
 class Mode(ABC):
-    """One way to get a broker at `settings.bootstrap_servers`. `pid`: its process, if an earlier `up` started it."""
+    """One way to get a broker at `settings.bootstrap_servers`. `known`: what an earlier `up` started, if it did."""
 
     name: str
+    owner: str  # who runs the broker, for a message
+    complete = True  # whether all of it runs, as far as it can be started
     by_hand = ""  # the command that stops such a broker if it was started by hand
     details = ""  # what `status` adds to its sentence
 
-    def __init__(self, settings: Settings, cluster: Cluster, pid: int | None = None) -> None:
-        self.settings, self.cluster, self.pid = settings, cluster, pid
+    def __init__(self, settings: Settings, cluster: Cluster, known: Started | None = None) -> None:
+        self.settings, self.cluster, self.pid = settings, cluster, known and known.pid
         self.folder = settings.build_dir / "broker"
 
     def prepare(self) -> None:  # noqa: B027
@@ -55,6 +57,7 @@ class External(Mode):
     """A broker that somebody else runs."""
 
     name = "external"
+    owner = "not managed by this project"
 
     def start(self, state: State) -> bool:
         self.cluster.names()  # BrokerError if no broker answers
@@ -85,12 +88,7 @@ class Embedded(Mode):
         known = self.runs() and (self.comes_up() or self.runs())  # a process that was ending has ended by now
         if not known:
             if self.cluster.port_is_open():
-                port, owner = self.settings.port, ports.owner(self.settings.port)
-                raise BrokerError(
-                    f"port {port} is taken by {owner}, which does not answer as a Kafka broker",
-                    f"end that program, or choose another port: STREAM_BOOTSTRAP_SERVERS=localhost:{port + 100}",
-                    port=port, owner=owner,
-                )  # fmt: skip
+                raise embedded.taken(self.settings.port)
             self.pid = embedded.start(self.settings, self.folder)
             state.write(Started(self.pid, self.settings.bootstrap_servers))
             self.comes_up()
@@ -106,36 +104,23 @@ class Embedded(Mode):
 
     def give_up(self, state: State) -> NoReturn:
         """End a broker that does not answer, and raise BrokerError with the last lines of its log."""
-        ended, log = not self.runs(), embedded.log_tail(self.folder)
+        error = embedded.not_ready(self.settings, self.folder, ended=not self.runs())
         self.stop()
         state.forget()
-        what = "ended while it was starting" if ended else f"is not ready after {self.settings.ready_seconds:g} s"
-        raise BrokerError(
-            f"the broker {what}. The end of its log:\n  {log}",
-            f"see {self.folder / 'broker.log'}; to start again without its data: python -m lib.infra down --volumes",
-            ended=ended, log=log,
-        )  # fmt: skip
+        raise error
+
+    @property
+    def owner(self) -> str:
+        return f"process {self.pid}"
 
     def process(self) -> psutil.Process | None:
-        """The process, if it is still the one that was started: process ids are reused."""
-        with suppress(psutil.Error):
-            process = psutil.Process(self.pid)
-            # By its command line, which names the broker's folder: a start time changes when the clock is set.
-            same = str(self.folder / "server.properties") in process.cmdline()
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        return None
+        return process.find(self.pid, self.folder / "server.properties")
 
     def runs(self) -> bool:
         return self.process() is not None
 
     def stop(self, volumes: bool = False) -> str:
-        if process := self.process():
-            process.terminate()  # so that it closes its files
-            try:
-                process.wait(20)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+        process.end(self.process())
         if volumes:
             shutil.rmtree(self.folder / "data", ignore_errors=True)
         return f"broker stopped (process {self.pid})"
@@ -155,7 +140,7 @@ def advertising(settings: Settings, address: str) -> Iterator[None]:
         try:
             with state.lock():
                 if known := state.read():
-                    Embedded(settings, cluster, known.pid).stop()
+                    Embedded(settings, cluster, known).stop()
                 mode.pid = embedded.start(settings, mode.folder, address)
                 state.write(Started(mode.pid, settings.bootstrap_servers))
             yield
@@ -168,9 +153,10 @@ class Compose(Mode):
     """The containers of `settings.compose_file`."""
 
     name = "docker"
+    owner = "containers"
 
-    def __init__(self, settings: Settings, cluster: Cluster, pid: int | None = None) -> None:
-        super().__init__(settings, cluster, pid)
+    def __init__(self, settings: Settings, cluster: Cluster, known: Started | None = None) -> None:
+        super().__init__(settings, cluster, known)
         self.stack = Stack(settings.compose_file)
         self.by_hand = self.stack.typed("down")
 

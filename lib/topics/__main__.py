@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if options.command == "list":
             print("\n".join(cluster.names()))
         elif options.command == "create":
-            created = cluster.create(options.topic, options.partitions)
+            created = cluster.create(options.topic, options.partitions, options.replication_factor)
             print(f"topic {options.topic}: {'created' if created else 'already exists'}")
         elif options.command == "describe":
             print(cluster.describe(options.topic))
@@ -61,13 +61,15 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
         command.add_argument("topic", nargs="?", default=settings.topic, help="default: %(default)s")
         if name == "create":
             command.add_argument("--partitions", type=int, metavar="N", help="partitions (default: the broker's)")
+            text = "replicas of each partition (default: the broker's)"
+            command.add_argument("--replication-factor", type=int, metavar="N", help=text)
         if name == "alter":
             command.add_argument("change", type=name_and_value, metavar="NAME=VALUE", help="the setting")
         if name == "read":
             command.add_argument("--max", type=int, metavar="N", help="only the first N messages")
     options = parser.parse_args(argv)
-    for name, least in {"partitions": 1, "max": 0}.items():
-        number = getattr(options, name, None)
+    for name, least in {"partitions": 1, "replication-factor": 1, "max": 0}.items():
+        number = getattr(options, name.replace("-", "_"), None)
         require(number is None or number >= least, name, number, f"use {least} or more, or omit it")
     return options
 

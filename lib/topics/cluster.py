@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import InvalidConfigurationError, InvalidTopicError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    InvalidConfigurationError,
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 
 from lib.errors import BrokerError, TopicError
 from lib.topics.connection import Connection
@@ -30,6 +36,21 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+class Partition(NamedTuple):
+    """A partition and the numbers of the brokers that have it; `leader` is None while there is none."""
+
+    topic: str
+    number: int
+    leader: int | None
+    replicas: list[int]
+    in_sync: list[int]
+
+    def __str__(self) -> str:
+        leader = "none" if self.leader is None else self.leader
+        replicas, in_sync = (",".join(map(str, numbers)) for numbers in (self.replicas, self.in_sync))
+        return f"{self.topic}, partition {self.number}: leader {leader}, replicas {replicas}, in sync {in_sync}"
+
+
 class Cluster(Connection):
     """A cluster's topics and messages; `Connection` says how it is asked, and what every method may raise."""
 
@@ -47,14 +68,32 @@ class Cluster(Connection):
         """The topics' names in alphabetical order, without Kafka's internal ones."""
         return sorted(name for name in self.ask(lambda client: client.list_topics()) if not name.startswith("__"))
 
-    def create(self, topic: str, partitions: int | None = None) -> bool:
+    def partitions(self) -> list[Partition]:
+        """The partitions of all topics but Kafka's internal ones, with their leaders, replicas and in-sync replicas."""
+        found = [
+            Partition(
+                topic["name"],
+                each["partition_index"],
+                each["leader_id"] if each["leader_id"] >= 0 else None,  # -1: none
+                each["replica_nodes"],
+                sorted(each["isr_nodes"]),
+            )
+            for topic in self.ask(lambda client: client.describe_topics())
+            if not topic["name"].startswith("__")
+            for each in topic["partitions"]
+        ]
+        return sorted(found)
+
+    def create(self, topic: str, partitions: int | None = None, replication_factor: int | None = None) -> bool:
         """Create a topic and wait until it can be written; True if it was created, False if it existed already.
 
-        Without `partitions` a new topic gets the broker's default, and an existing topic may have any number of them.
-        Raises TopicError if it exists with another number of partitions, or its name is not allowed.
+        What is not given is the broker's default for a new topic, and may be anything for an existing one. Raises
+        TopicError if it exists with another number of partitions or replicas, its name is not allowed, or there are
+        fewer brokers than replicas.
         """
         # -1: the broker's default.
-        new = {topic: {"num_partitions": partitions or -1, "replication_factor": 1, "configs": BROKERS_CLOCK}}
+        numbers = {"num_partitions": partitions or -1, "replication_factor": replication_factor or -1}
+        new = {topic: numbers | {"configs": BROKERS_CLOCK}}
 
         def create(client: KafkaAdminClient) -> bool:
             try:
@@ -64,18 +103,29 @@ class Cluster(Connection):
                 raise TopicError(
                     f"{topic!r} is not a valid topic name", "use letters, digits, '.', '_' and '-'", topic=topic
                 ) from None
+            except InvalidReplicationFactorError:
+                raise TopicError(
+                    f"topic {topic} cannot have {replication_factor} replicas: fewer brokers run",
+                    "use a smaller --replication-factor, or more brokers: python -m lib.infra up --brokers 3",
+                    topic=topic, replication_factor=replication_factor,
+                ) from None  # fmt: skip
             except TopicAlreadyExistsError:
                 return False
 
         if self.ask(create):
             return True
-        found = len(self._describe(topic)["partitions"])
-        if partitions and found != partitions:
-            raise TopicError(
-                f"topic {topic} already exists, with {found} partition(s) instead of {partitions}",
-                f"use it as it is, or delete it with all its messages: python -m lib.topics delete {topic}",
-                topic=topic, partitions=found,
-            )  # fmt: skip
+        found = self._describe(topic)["partitions"]
+        asked = {
+            "partitions": (partitions, len(found)),
+            "replicas": (replication_factor, len(found[0]["replica_nodes"])),
+        }
+        for name, (number, number_found) in asked.items():
+            if number and number != number_found:
+                raise TopicError(
+                    f"topic {topic} already exists, with {number_found} {name} instead of {number}",
+                    f"use it as it is, or delete it with all its messages: python -m lib.topics delete {topic}",
+                    topic=topic, **{name: number_found},
+                )  # fmt: skip
         return False
 
     def delete(self, topic: str) -> bool:

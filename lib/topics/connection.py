@@ -2,18 +2,27 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnknownTopicOrPartitionError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    UnknownBrokerIdError,
+    UnknownTopicOrPartitionError,
+)
 
 from lib.errors import BrokerError, TopicError
 from lib.settings import hosts_and_ports
 from lib.wait import wait_until
 
 T = TypeVar("T")
+# The client knows brokers that have ended since, or not yet those that have started.
+STALE = (NodeNotReadyError, KafkaConnectionError, UnknownBrokerIdError)
 
 
 class Connection:
@@ -53,9 +62,12 @@ class Connection:
         """
         with self._lock:
             try:
-                if self._client:
-                    with suppress(NodeNotReadyError, KafkaConnectionError):  # the broker was restarted in the meantime
-                        return question(self._client)
+                end = time.monotonic() + self.answer_seconds
+                # One of several brokers that is down stays in the metadata for some seconds; another may be asked.
+                while self._client or (len(self._hosts_and_ports) > 1 and time.monotonic() < end):
+                    with suppress(*STALE):
+                        return question(self._client or self._open())
+                    self.close()
                 return question(self._open())
             except UnknownTopicOrPartitionError:
                 raise TopicError("there is no such topic", "list the topics: python -m lib.topics list") from None

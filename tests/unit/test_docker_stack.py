@@ -271,6 +271,7 @@ def test_what_is_started_is_remembered_attached_to_and_ended(run_main, stand_in,
     down, ready = program.with_name("docker.down"), program.with_name("docker.ready")
     monkeypatch.setattr(Cluster, "answers", lambda _: ready.exists())
     monkeypatch.setattr(Cluster, "names", lambda _: [])
+    monkeypatch.setattr(Cluster, "partitions", lambda _: [])
 
     address = settings.bootstrap_servers
     first = infra.up(settings)

@@ -19,7 +19,7 @@ FLOORS = (
     {"settings"},
     {"wait", "query"},
     {"topics", "tweets", "infra"},
-    {"spark_session", "trends", "ranking", "recount"},
+    {"spark_session", "spark_cluster", "trends", "ranking", "recount"},
     {"consumer", "producer"},
     {"live_table", "reset", "doctor"},
     {"course"},

@@ -1,14 +1,19 @@
 """Starting and stopping a broker where none needs to run."""
 
 import json
+import socket
 import subprocess
 import sys
+from itertools import islice
 
 import pytest
 
 from lib import infra
-from lib.errors import BrokerError
-from lib.infra.state import State
+from lib.errors import BrokerError, SettingError
+from lib.infra.embedded import common_properties
+from lib.infra.ports import free_port
+from lib.infra.replicated import chosen_ports
+from lib.infra.state import Node, Started, State
 from lib.settings import Settings
 
 NOWHERE = "localhost:1"
@@ -54,3 +59,39 @@ def test_a_stale_state_file_is_removed(here, text):
     assert not path.exists() and another.poll() is None
     another.communicate(b"\n", timeout=10)
     assert another.returncode == 0
+
+
+def test_brokers_goes_with_embedded(run_main):
+    run = run_main("infra", "up", "--mode", "docker", "--brokers", 3)
+    assert run.returncode == 2 and "--brokers" in run.stderr
+
+
+def test_less_than_one_broker_is_refused(run_main):
+    run = run_main("infra", "up", "--brokers", 0)
+    assert type(run.error) is SettingError and run.error.data == {"option": "brokers", "value": 0}
+
+
+def test_the_ports_of_several_brokers():
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(BrokerError) as refused:
+            next(islice(chosen_ports(Settings(f"localhost:{port}", brokers=3)), 1, None))
+        assert refused.value.data["port"] == port
+        _, first, second, third = islice(chosen_ports(Settings(f"localhost:{port - 1}", brokers=3)), 4)
+        assert first == port - 1 and second not in (port, port - 1) and third not in (port, port - 1, second)
+    listed = Settings("localhost:1001,localhost:1005", brokers=3)
+    assert list(islice(chosen_ports(listed), 1, 4)) == [1001, 1005, 1006], "those of the list, and the next one"
+
+
+def test_two_of_three_replicas_must_be_in_sync_and_of_one_the_one():
+    for brokers, replicas, enough in ((1, 1, 1), (2, 2, 1), (3, 3, 2), (5, 3, 2)):
+        found = common_properties(Settings(brokers=brokers))
+        assert found["offsets.topic.replication.factor"] == found.get("default.replication.factor", 1) == replicas
+        assert found["transaction.state.log.min.isr"] == found.get("min.insync.replicas", 1) == enough
+
+
+def test_what_was_started_can_be_read_again(here):
+    started = Started(None, "localhost:1,localhost:2", nodes=(Node(100, 3, 30), Node(1, 1, 10), Node(2, 2)))
+    here.folder("broker")
+    State(here).write(started)
+    assert State(here).read() == started

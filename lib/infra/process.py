@@ -1,0 +1,54 @@
+"""Background processes, such as a broker: start one that outlives this program, find it again, end it."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from lib.wait import wait_until
+
+STOP_SECONDS = 20
+
+
+def start(command: Sequence[object], folder: Path, environment: Mapping[str, str] | None = None) -> int:
+    """Start a program in a folder and return its process id. What it prints goes to console.log there.
+
+    Like a container started with `-d`, it keeps running when the program that started it ends.
+    """
+    with open(folder / "console.log", "wb") as console:
+        # Its own session: Ctrl-C and a kernel's interrupt, which go to the whole process group, must not end it.
+        process = subprocess.Popen(
+            [*map(str, command)], stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+            cwd=folder, env=environment,
+        )  # fmt: skip
+    # Under load a new process has no command line for a moment, by which it is recognised.
+    with suppress(psutil.Error, TimeoutError):  # it has ended already
+        wait_until(psutil.Process(process.pid).cmdline, seconds=5, every=0.001)
+    return process.pid
+
+
+def find(pid: int | None, argument: Path) -> psutil.Process | None:
+    """The process, if it is still the one that was started: process ids are reused."""
+    if pid is None:
+        return None
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        # By its command line, which names its configuration file: a start time changes when the clock is set.
+        same = str(argument) in process.cmdline()
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    return None
+
+
+def end(*processes: psutil.Process | None) -> None:
+    """Terminate processes, all at once, so that they close their files; kill those that take over 20 s."""
+    running = [process for process in processes if process]
+    for process in running:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, slow = psutil.wait_procs(running, STOP_SECONDS)
+    for process in slow:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(slow, 10)
