@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ import psutil
 from lib.errors import run as run_program
 from lib.infra.java import find_java
 from lib.settings import Settings
-from lib.wait import exit_on_signals
+from lib.wait import exit_on_signals, wait_until
 from tests.faults.matrix import MATRIX
 from tests.faults.scenario import Fault, Result, run
 from tests.faults.world import World
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for fault in MATRIX:
                 if options.only in fault.name:
                     results += runs_of(world, fault, options)
+        with suppress(TimeoutError):
+            wait_until(lambda: not left_behind(Path(folder)), 10)
         left = left_behind(Path(folder))
     minutes = (time.monotonic() - began) / 60
     load = f", with a load average of {os.getloadavg()[1]:.1f}"

@@ -20,9 +20,14 @@ from tests.processes import gone
 WITHIN_3_S = 3
 
 
-def start(name: str, wait: bool = True) -> Action:
+def start(name: str) -> Action:
     """Start a program, unless it runs, and wait until it works: it answers, sends, or has counted a micro-batch."""
-    return Action(f"start {name}", lambda world: world.program(name).start(wait))
+    return Action(f"start {name}", lambda world: world.program(name).start())
+
+
+def launch(name: str) -> Action:
+    """Start a program, and do not wait until it works."""
+    return Action(f"launch {name}", lambda world: world.program(name).launch())
 
 
 def stop(name: str) -> Action:
@@ -53,8 +58,10 @@ def pause(name: str, seconds: float) -> Action:
         process = psutil.Process(world.program(name).pid)
         world.strike()
         process.suspend()
-        threading.Event().wait(seconds)
-        process.resume()
+        try:
+            threading.Event().wait(seconds)
+        finally:
+            process.resume()
 
     return Action(f"pause {name}", do)
 

@@ -6,6 +6,7 @@ from tests.faults.actions import (
     check,
     interrupt,
     kill,
+    launch,
     mend,
     pause,
     produce,
@@ -39,7 +40,7 @@ MATRIX = (
     ),
     Fault(
         "consumer killed while it starts",
-        (start("producer"), start("consumer", wait=False), kill("consumer", within=10), *FLOW, check),
+        (start("producer"), launch("consumer"), kill("consumer", within=10), *FLOW, check, kill("consumer")),
         runs=5,
     ),
     Fault("Spark's Java process killed", (*FLOW, kill("spark", WITHIN_3_S), start("consumer"), check), runs=10),

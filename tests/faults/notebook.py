@@ -1,11 +1,14 @@
 """Notebook of a fault test: a real Jupyter kernel, whose cells start a producer and a consumer as a lesson does."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 import subprocess
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from jupyter_client import KernelManager
@@ -15,6 +18,9 @@ from lib.settings import ROOT
 from lib.wait import wait_until
 from tests.faults.ledger import Orders, Sent
 from tests.processes import gone
+
+if TYPE_CHECKING:
+    from tests.faults.world import World
 
 CELL_SECONDS, END_SECONDS = 240, 60
 START = """
@@ -49,7 +55,7 @@ class CellError(Exception):
 class Notebook:
     """A kernel with a producer and, unless another one has it, the store's consumer."""
 
-    def __init__(self, world) -> None:
+    def __init__(self, world: World) -> None:
         self.world, self.manager, self.client, self.log = world, None, None, None
 
     @property
@@ -81,7 +87,7 @@ class Notebook:
         self.client.start_channels()
         self.client.wait_for_ready(END_SECONDS)
 
-    def start(self, wait: bool = True) -> None:
+    def start(self) -> None:
         """Run its cells from the top, as after a restart of the kernel."""
         self.produce()
         before = self.world.last_batch()

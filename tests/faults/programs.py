@@ -1,11 +1,15 @@
 """Programs of a fault test: the broker, the producer and the consumer, each a real process."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -17,16 +21,19 @@ from lib.wait import wait_until
 from tests.faults.ledger import Orders, Sent
 from tests.processes import gone
 
+if TYPE_CHECKING:
+    from tests.faults.world import World
+
 READY_SECONDS, END_SECONDS = 240, 60
 
 
 class Broker:
     """The embedded broker."""
 
-    def __init__(self, world) -> None:
+    def __init__(self, world: World) -> None:
         self.world, self.pid = world, 0
 
-    def start(self, wait: bool = True) -> None:
+    def start(self) -> None:
         self.pid = infra.up(self.world.settings).pid
 
     def refused(self) -> str:
@@ -50,7 +57,7 @@ class Program:
 
     name = ""
 
-    def __init__(self, world) -> None:
+    def __init__(self, world: World) -> None:
         self.world, self.process = world, None
         self.out, self.err = (world.folder / f"{self.name}.{kind}" for kind in ("out", "err"))
 
@@ -66,12 +73,13 @@ class Program:
         return self.process.pid
 
     def launch(self) -> None:
+        """Start it, and do not wait until it works."""
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.process = subprocess.Popen(
                 self.command(), stdout=out, stderr=err, start_new_session=True, env=self.world.environment, cwd=ROOT
             )
 
-    def wait_for(self, condition) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until the program does what it is for; RuntimeError, with its last words, if it ends before."""
         wait_until(lambda: condition() or not self.running, READY_SECONDS)
         if not self.running:
@@ -102,7 +110,7 @@ class Producer(Program):
         options = [text for name, value in self.orders.options().items() for text in (f"--{name}", str(value))]
         return super().command() + options
 
-    def start(self, wait: bool = True) -> None:
+    def start(self) -> None:
         if not self.running:
             self.orders, before = Orders(self.world.random.randrange(10**6)), self.world.stored()
             self.launch()
@@ -134,14 +142,13 @@ class Consumer(Program):
     def command(self) -> list[str]:
         return [*super().command(), "--output", str(self.world.output), "--trigger", "1 second"]
 
-    def start(self, wait: bool = True) -> None:
+    def start(self) -> None:
         if not self.running:
             before = self.world.last_batch()
             self.launch()
-            if wait:
-                self.wait_for(lambda: self.world.last_batch() > before)
+            self.wait_for(lambda: self.world.last_batch() > before)
 
-    def spark(self) -> "Spark":
+    def spark(self) -> Spark:
         """Its Java process; not the short-lived one that puts the command together."""
         for child in psutil.Process(self.pid).children(recursive=True):
             with suppress(psutil.Error):  # it has ended

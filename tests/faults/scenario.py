@@ -15,6 +15,10 @@ class NotPermitted(Exception):
     """This machine does not allow a fault; says why."""
 
 
+class OutOfTime(Exception):
+    """A run took too long."""
+
+
 @dataclass(frozen=True)
 class Action:
     """Something that is done to a world."""
@@ -68,10 +72,10 @@ class Result:
 
 @contextmanager
 def deadline(seconds: int) -> Iterator[None]:
-    """TimeoutError in this, the main thread, after so many seconds: whatever hangs, a run ends."""
+    """OutOfTime in this, the main thread, after so many seconds: whatever hangs, a run ends."""
 
     def late(*_) -> None:
-        raise TimeoutError(f"the run did not end within {seconds} s")
+        raise OutOfTime(f"the run did not end within {seconds} s")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)

@@ -70,11 +70,13 @@ class World:
     def end_programs(self) -> None:
         """Kill what still runs, except the broker, and close the store."""
         for program in getattr(self, "programs", {}).values():
-            with suppress(psutil.Error):
-                if not isinstance(program, Broker) and program.running:
-                    for process in psutil.Process(program.pid).children(recursive=True):
-                        process.kill()
-                    program.close() if isinstance(program, Notebook) else program.kill()
+            if isinstance(program, Broker) or not program.running:
+                continue
+            children = psutil.Process(program.pid).children(recursive=True)
+            program.close() if isinstance(program, Notebook) else program.kill()
+            for process in children:
+                with suppress(psutil.Error):  # it has ended
+                    process.kill()
         if hasattr(self, "store"):
             self.store.close()
 
