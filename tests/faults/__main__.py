@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Run the matrix of faults.")
     parser.add_argument("--only", default="", metavar="NAME", help="only the faults with these words in their names")
     parser.add_argument("--seed", type=int, metavar="K", help="only the run with this seed")
-    parser.add_argument("--runs", type=int, metavar="N", help="at most N runs of each fault")
+    parser.add_argument("--runs", type=int, metavar="N", help="N runs of each fault")
     options = parser.parse_args(argv)
     exit_on_signals()
     began, results = time.monotonic(), []

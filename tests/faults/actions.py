@@ -17,8 +17,6 @@ from tests.faults.scenario import Action, NotPermitted
 from tests.faults.world import World
 from tests.processes import gone
 
-WITHIN_3_S = 3
-
 
 def start(name: str) -> Action:
     """Start a program, unless it runs, and wait until it works: it answers, sends, or has counted a micro-batch."""

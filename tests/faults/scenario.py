@@ -36,8 +36,12 @@ class Fault:
 
     name: str
     actions: tuple[Action, ...]
-    runs: int = 1
-    short: bool = False  # whether it is a part of `make test`
+    runs: int
+    short: bool  # whether one run is a part of `make test`
+
+
+def fault(name: str, *actions: Action, runs: int = 1, short: bool = False) -> Fault:
+    return Fault(name, actions, runs, short)
 
 
 @dataclass
