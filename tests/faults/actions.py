@@ -65,6 +65,8 @@ def pause(name: str, seconds: float) -> Action:
 
 
 def interrupt(name: str) -> Action:
+    """Interrupt a notebook's kernel while a cell runs."""
+
     def do(world: World) -> None:
         world.strike()
         world.program(name).interrupt()
@@ -73,6 +75,8 @@ def interrupt(name: str) -> Action:
 
 
 def restart(name: str) -> Action:
+    """Restart a notebook's kernel."""
+
     def do(world: World) -> None:
         world.strike()
         world.program(name).restart()
@@ -130,6 +134,8 @@ def recreate_topic(world: World) -> None:
 
 
 def mend(what: str) -> Action:
+    """Give the disk its space back, or free the port."""
+
     def do(world: World) -> None:
         (world.disk / "filler").unlink() if what == "disk" else world.taken.close()
 

@@ -33,9 +33,10 @@ def malformed() -> list[Message]:
 
 
 def hashtags() -> list[Message]:
-    """Valid tweets, each of which is written in two ways: with and without escapes."""
+    """Valid tweets, each of them twice: its text with JSON's escapes, and without."""
     made = []
     for number, text in enumerate(HASHTAGS):
-        tweet = {"id": f"hashtags-{number}", "user": "u", "text": text, "created_at": now()}
-        made += [Message(b"key", json.dumps(tweet | {"copy": copy}, ensure_ascii=copy).encode()) for copy in (0, 1)]
+        for escapes in (False, True):
+            tweet = {"id": f"{now()}-{number}-{escapes}", "user": "u", "text": text, "created_at": now()}
+            made.append(Message(b"key", json.dumps(tweet, ensure_ascii=escapes).encode()))
     return made

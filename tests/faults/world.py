@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC
 from pathlib import Path
 
@@ -42,15 +42,24 @@ class World:
 
     def __enter__(self) -> "World":
         self.not_mounted = mount(self.disk)
-        self.new_stream()
+        try:
+            self.new_stream()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_) -> None:
-        self.end_programs()
-        self.cluster.close()
-        infra.down(self.settings)
-        if not self.not_mounted:
-            subprocess.run(["umount", "--lazy", self.disk], check=True)
+        self.close()
+
+    def close(self) -> None:
+        """End everything and unmount the disk, each of them even where the one before fails."""
+        with ExitStack() as last_first:
+            if not self.not_mounted:
+                last_first.callback(subprocess.run, ["umount", "--lazy", self.disk], check=True)
+            last_first.callback(infra.down, self.settings)
+            last_first.callback(self.cluster.close)
+            last_first.callback(self.end_programs)
 
     def new_stream(self) -> None:
         """End the programs, and begin with an empty topic and store. The broker stays."""
