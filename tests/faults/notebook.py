@@ -127,8 +127,10 @@ class Notebook:
         return "".join(printed)
 
     def interrupt(self) -> None:
-        """Interrupt a running cell, as Jupyter's button does: only the cell must end."""
-        before = {process.pid for process in self.family()}
+        """Interrupt a running cell, as Jupyter's button does: only the cell must end, and the producer still run.
+
+        Whether the consumer still runs, the oracle sees: it waits for a micro-batch of after the fault.
+        """
 
         def hear(message: dict) -> None:
             if message["content"].get("text") == "begun\n":
@@ -137,8 +139,6 @@ class Notebook:
         answer = self.client.execute_interactive(LONG_CELL, timeout=CELL_SECONDS, output_hook=hear)["content"]
         if answer.get("ename") != "KeyboardInterrupt" or not self.sending():
             raise RuntimeError(f"the interrupted cell ended with {answer}, or the producer with it")
-        if ended := before - {process.pid for process in self.family()}:
-            raise RuntimeError(f"the processes {ended} were interrupted too")
 
     def restart(self) -> None:
         """Restart the kernel, as Jupyter's button does: what it had started must end."""
