@@ -30,7 +30,8 @@ from tests.processes import left_behind
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Faults
 
-{machine}, {date}. `make faults` took {minutes:.0f} minutes{load}.
+`make faults` on {date}, on {machine}.
+It took {minutes:.0f} minutes{load}.
 
 Each run does a list of actions to real programs (`matrix.py`), and ends with one oracle: acknowledged = counted +
 accounted for. Duplicates, late and malformed messages are *accounted for*.
