@@ -29,7 +29,7 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 # Two workers, each with a broker and a Spark of its own; a file's tests stay together, as a notebook's cells must.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install run test quick bench notebooks lab up down doctor clean lock
+.PHONY: help install run test quick bench faults notebooks lab up down doctor clean lock
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ quick: install  ## run the tests that need no broker, in under two minutes
 
 bench: $(STAMP)  ## measure the consumer: drain of a backlog, micro-batch time, time to the first rows (20 minutes)
 	@$(BIN)/python -m tests.benchmarks
+
+faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (25 minutes)
+	@$(BIN)/python -m tests.faults
 
 notebooks: $(STAMP)  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
 	@$(BIN)/python -m lib.course.series $(if $(UPDATE),--update)

@@ -15,36 +15,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lib.infra.ports import free_port
+from tests import processes
+from tests.processes import gone
+
+__all__ = ["free_port", "gone"]  # tests take them from here
 
 FOLDER = Path(tempfile.mkdtemp(prefix="arqesp-tests-"))
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def left_behind() -> list[str]:
-    """The command lines of processes that this test run started, whoever their parent is now; its broker left out.
-
-    They are recognised by their environment, so that a second test run on the machine does not matter.
-    """
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            ours = process.environ().get("STREAM_BUILD_DIR", "").startswith(str(FOLDER))
-            line = " ".join(process.cmdline())
-            if ours and process.pid != os.getpid() and not gone(process.pid) and "kafka.Kafka" not in line:
-                found.append(line)
-    return found
+    """The command lines of processes that this test run started and left; its broker left out."""
+    return [line for line in processes.left_behind(FOLDER) if "kafka.Kafka" not in line]
 
 
 def pytest_addoption(parser) -> None:

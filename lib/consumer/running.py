@@ -209,19 +209,16 @@ class Consumer:
 
     def error(self) -> CourseError | None:
         """What went wrong, if one of the queries has failed, or Spark has died."""
-        if died():
-            return QueryError(
-                "Spark's Java process has ended: it was killed, perhaps because memory ran out",
-                "start it again, and it continues where it was: in a notebook spark_session(), then consumer.start(); "
-                f"in a terminal the same command. See {self.log}",
-                log=self.log,
-            )
-        if self._refused:
-            return self._refused
         failed = [query for query in self.queries if not (query is self.queries[0] and self._stopped_itself)]
-        with suppress(*CONNECTION_LOST):
-            return next(filter(None, (failure(query, self.log) for query in failed)), None)
-        return None
+        with suppress(*CONNECTION_LOST):  # a killed process may not answer any more, and not have ended yet
+            if not died():
+                return self._refused or next(filter(None, (failure(query, self.log) for query in failed)), None)
+        return QueryError(
+            "Spark's Java process has ended: it was killed, perhaps because memory ran out",
+            "start it again, and it continues where it was: in a notebook spark_session(), then consumer.start(); "
+            f"in a terminal the same command. See {self.log}",
+            log=self.log,
+        )
 
     def raise_error(self) -> None:
         """QueryError if one of the queries has failed."""

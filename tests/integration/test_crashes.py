@@ -115,6 +115,9 @@ def test_spark_dies_and_a_new_start_in_the_same_process_continues(
         os.kill(java, signal.SIGKILL)
     wait_until(lambda: "failed" in live.table.value and "spark_session()" in live.table.value, seconds=10)
     assert status_of(running).state == "failed" and not running.active and not running.unfinished
+    with monkeypatch.context() as patch:
+        patch.setattr("lib.consumer.running.died", lambda: False)  # it does not answer, and has not ended yet
+        assert running.error().data == {"log": running.log}
     with pytest.raises(QueryError) as failed:
         running.stop()
     assert failed.value.data == {"log": running.log}
