@@ -4,11 +4,10 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy.exc import DatabaseError
 
 from lib import infra
 from lib.consumer.store import Store
@@ -17,17 +16,23 @@ from lib.settings import Settings
 from lib.topics import Cluster
 
 
-def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
+def reset(cluster: Cluster, topic: str | None, output: Path, place: Path | str | None = None) -> list[str]:
     """Delete the topic with its messages (None: keep it) and a consumer's output with its checkpoint, wherever that is.
+    `place`: the path or the URL of a store that is not in the output.
 
-    Returns what was deleted. Raises QueryError while a consumer uses the output, and BrokerError if a topic is to be
-    deleted and no broker answers; nothing is deleted then.
+    Returns what was deleted. Raises QueryError while a consumer uses the output or the store, or if the store's server
+    does not answer, and BrokerError if a topic is to be deleted and no broker answers; nothing is deleted then.
     """
     exists = topic is not None and topic in cluster.names()
-    deleted = []
-    with ExitStack() as locks:
-        folders = [folder for folder in (output, checkpoint_of(output)) if folder.exists()]
-        for path in {path for folder in folders for path in (*folder.rglob("in-use.lock"), *folder.glob("*.db.lock"))}:
+    store, deleted = Store(place) if place else Store.in_folder(output), []
+    with ExitStack() as locks, closing(store):
+        if not store.path:
+            store.claim()
+        folders = [folder for folder in (output, checkpoint_of(store, output)) if folder.exists()]
+        found = {path for folder in folders for path in (*folder.rglob("in-use.lock"), *folder.glob("*.db.lock"))}
+        if store.path and store.lock_file.exists():
+            found.add(store.lock_file)
+        for path in found:
             try:
                 locks.enter_context(FileLock(path).acquire(timeout=0))
             except Timeout:
@@ -36,6 +41,9 @@ def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
             files = sum(path.is_file() for path in folder.rglob("*"))
             shutil.rmtree(folder)
             deleted.append(f"{folder} ({files} files)")
+        if place and store.exists():
+            store.delete()
+            deleted.append(f"the tables of {store}")
     if exists:
         first, last = cluster.offsets(topic, "earliest"), cluster.offsets(topic)
         cluster.delete(topic)
@@ -43,15 +51,14 @@ def reset(cluster: Cluster, topic: str | None, output: Path) -> list[str]:
     return deleted
 
 
-def checkpoint_of(output: Path) -> Path:
-    """The checkpoint that the database in a consumer's output names; by default a folder in it."""
-    store = Store(output / "trends.db")
+def checkpoint_of(store: Store, output: Path) -> Path:
+    """The checkpoint that a consumer's store names; by default a folder in its output."""
     try:
-        return Path(store.run()["checkpoint"]) if store.path.exists() else output / "checkpoint"
-    except (DatabaseError, KeyError):  # not a database, or not one of a consumer that has started
+        return Path(store.run()["checkpoint"]) if store.exists() else output / "checkpoint"
+    except (QueryError, KeyError):  # not a database, or not one of a consumer that has started
         return output / "checkpoint"
     finally:
-        store.close()
+        store.engine.dispose()
 
 
 def confirm(settings: Settings, cluster: Cluster, topic: str) -> None:
@@ -75,12 +82,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", type=Path, default=settings.build_dir / "consumer", metavar="DIR", help="default: %(default)s"
     )
+    parser.add_argument("--store", metavar="URL", help="the consumer's --store, if it had one")
     options = parser.parse_args(argv)
     with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
         topic = None if options.keep_topic else options.topic
         if topic and not options.yes:
             confirm(settings, cluster, topic)
-        deleted = reset(cluster, topic, options.output)
+        deleted = reset(cluster, topic, options.output, options.store)
     print("\n".join(f"deleted: {what}" for what in deleted) or "there was nothing to delete")
 
 

@@ -15,36 +15,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lib.infra.ports import free_port
+from tests import processes
+from tests.processes import gone
+
+__all__ = ["free_port", "gone"]  # tests take them from here
 
 FOLDER = Path(tempfile.mkdtemp(prefix="arqesp-tests-"))
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def left_behind() -> list[str]:
-    """The command lines of processes that this test run started, whoever their parent is now; its broker left out.
-
-    They are recognised by their environment, so that a second test run on the machine does not matter.
-    """
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            ours = process.environ().get("STREAM_BUILD_DIR", "").startswith(str(FOLDER))
-            line = " ".join(process.cmdline())
-            if ours and process.pid != os.getpid() and not gone(process.pid) and "kafka.Kafka" not in line:
-                found.append(line)
-    return found
+    """The command lines of processes that this test run started and left; its broker left out."""
+    return [line for line in processes.left_behind(FOLDER) if "kafka.Kafka" not in line]
 
 
 def pytest_addoption(parser) -> None:
@@ -137,6 +122,37 @@ def spark(settings, one_spark):
     yield spark_session(settings, "tests")
     for query in [] if died() else spark_session(settings, "tests").streams.active:
         query.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """A PostgreSQL server, which the tests share; skipped where PostgreSQL is not installed."""
+    from tests import postgresql
+
+    if not postgresql.programs():
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    server = postgresql.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgresql(postgresql_server):
+    """The running server with a new database `trends`, whose URL is `postgresql.url("trends")`."""
+    postgresql_server.sql("CREATE DATABASE trends")
+    yield postgresql_server
+    postgresql_server.sql("DROP DATABASE trends WITH (FORCE)")
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def place(request, tmp_path):
+    """Where a store is: the path of a file, and the URL of a database."""
+    if request.param == "SQLite":
+        return tmp_path / "out" / "trends.db"
+    return request.getfixturevalue("postgresql").url("trends")
 
 
 @pytest.fixture

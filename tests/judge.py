@@ -9,12 +9,13 @@ from lib.recount import Recount, compare, recount
 from lib.topics import Cluster
 
 
-def judge(cluster: Cluster, topic: str, query: TrendQuery, output: Path) -> Recount:
-    """The recount of what a store has counted, after every watermark, total and window in it was found equal to it.
+def judge(cluster: Cluster, topic: str, query: TrendQuery, place: Path | str) -> Recount:
+    """The recount of what the store at a path or URL has counted, after every watermark, total and window in it was
+    found equal to it.
 
     Where a process was killed before Spark's report of a batch was written, the totals lack that batch, and say so.
     """
-    store = Store(output / "trends.db")
+    store = Store(place)
     batches = store.batches()
     records = cluster.read(topic, cluster.offsets(topic, "earliest"), batches[-1].ends)
     answer = recount(records, batches, query.window_ms, query.slide_ms, query.watermark_ms)

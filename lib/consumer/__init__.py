@@ -7,6 +7,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from lib.consumer.running import Consumer
+from lib.consumer.store import Store
 from lib.errors import QueryError, require
 from lib.query import TrendQuery
 from lib.topics import Cluster
@@ -51,28 +52,31 @@ def start(
     checkpoint: Path | None = None,
     trigger: dict | None = None,
     top: int = 10,
+    store: Path | str | None = None,
 ) -> Consumer:
     """Start counting a stream of Kafka messages, and return at once.
 
-    Windows, batches and dead letters go to the database `output`/trends.db (see `lib.consumer.store`); the checkpoint
-    is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes, by default a batch every 2 seconds.
-    `messages` come from `topic` of `cluster`. Called again with the same options while it runs, it returns the running
-    consumer. Where Kafka's timestamps are the senders' clocks, it prints a note to standard error.
+    Windows, batches and dead letters go to the database `store`, a path or a URL (see `lib.consumer.store`), by default
+    `output`/trends.db; the checkpoint is `output`/checkpoint by default. `trigger` is what writeStream.trigger takes,
+    by default a batch every 2 seconds. `messages` come from `topic` of `cluster`. Called again with the same options
+    while it runs, it returns the running consumer. Where Kafka's timestamps are the senders' clocks, it prints a note
+    to standard error.
 
     Raises SettingError for an invalid option, and QueryError if another consumer uses the database or the
-    checkpoint, if database, checkpoint, query and topic do not belong together, or if the output cannot be
-    written.
+    checkpoint, if database, checkpoint, query and topic do not belong together, or if the database or the output
+    cannot be written.
     """
     require(top >= 1, "top", top, "use 1 or more")
     output = output.resolve()
     checkpoint = (checkpoint or output / "checkpoint").resolve()
     trigger = trigger or {"processingTime": "2 seconds"}
-    options = {"query": query, "output": output, "topic": topic, "trigger": trigger, "top": top}
+    opened = Store(store) if store else Store.in_folder(output)
+    options = {"query": query, "output": output, "topic": topic, "trigger": trigger, "top": top, "store": str(opened)}
     if running := running_on(checkpoint, options):
         return running
     if cluster.configuration(topic, "message.timestamp.type") != "LogAppendTime":
         print(SENDERS_CLOCK.format(topic=topic), file=sys.stderr)
-    STARTED[checkpoint] = Consumer(messages, checkpoint, cluster, **options)
+    STARTED[checkpoint] = Consumer(messages, opened, checkpoint, cluster, **options)
     return STARTED[checkpoint]
 
 

@@ -4,12 +4,14 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from lib.consumer import read_topic, start
+from lib.consumer.store import Store
 from lib.consumer.terminal import show_while, table
 from lib.errors import require, run
 from lib.infra.jars import paths
@@ -28,13 +30,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     require(options.top >= 1, "top", options.top, "use 1 or more")
     cluster = Cluster(options.bootstrap_servers, settings.answer_seconds)
     cluster.wait_for_topic(options.topic)  # an error here comes sooner than after Spark's start
+    if options.store:
+        with closing(Store(options.store)) as store:
+            store.exists()  # so does one of the database
     settings = replace(settings, spark_master=options.master)
     # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
     logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")
     spark = spark_session(settings, throughput=options.available_now)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
-    consumer = start(messages, query, options.output, cluster, options.topic, options.checkpoint, trigger, options.top)
+    consumer = start(
+        messages, query, options.output, cluster, options.topic, options.checkpoint, trigger, options.top, options.store
+    )
     asked_to_stop = stop_signal()
     show_while(lambda: consumer.unfinished and not asked_to_stop.is_set(), consumer)
     ended_by_itself = options.available_now and not asked_to_stop.is_set()
@@ -64,7 +71,9 @@ def parse_options(argv: Sequence[str] | None, settings: Settings) -> argparse.Na
     option("starting-offsets", "earliest", "where to begin if there is no checkpoint", choices=ends)
     option("master", settings.spark_master, "Spark's master")
     folder = {"type": Path, "metavar": "DIR"}
-    option("output", settings.build_dir / "consumer", "the folder of the database trends.db", **folder)
+    option("output", settings.build_dir / "consumer", "the folder of the database and the checkpoint", **folder)
+    store = "a database elsewhere: postgresql+psycopg://user@host/database, or sqlite:///path"
+    parser.add_argument("--store", metavar="URL", help=f"{store} (default: DIR/trends.db)")
     parser.add_argument("--checkpoint", help="the folder of the checkpoint (default: DIR/checkpoint)", **folder)
     option("window", settings.window, "the length of a window")
     option("slide", settings.slide, "the interval between the starts of two windows")

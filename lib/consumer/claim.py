@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy.exc import DatabaseError
 
 from lib.consumer.checkpoint import identity, last_number
+from lib.consumer.database import in_use
 from lib.consumer.store import Store
 from lib.errors import QueryError
 from lib.query import TrendQuery
@@ -23,13 +23,18 @@ class Claim:
     Raises QueryError, which says why not and what to type.
     """
 
-    def __init__(self, store: Store, checkpoint: Path, query: TrendQuery, topic: str, cluster: Cluster) -> None:
+    def __init__(
+        self, store: Store, output: Path, checkpoint: Path, query: TrendQuery, topic: str, cluster: Cluster
+    ) -> None:
         self.store, self.checkpoint = store, checkpoint
-        self.reset = f"reset: python -m lib.reset --output {store.path.parent} --keep-topic"
+        self.reset = f"reset: python -m lib.reset --output {output} --keep-topic"
+        if store.path != Store.in_folder(output).path:
+            self.reset += f" --store {store}"
         self.locks: list[FileLock] = []
         try:
-            self.lock(store.path.with_name(f"{store.path.name}.lock"))
-            self.lock(checkpoint / "in-use.lock")
+            if store.lock_file:
+                self.lock(store.lock_file, str(store))
+            self.lock(checkpoint / "in-use.lock", str(checkpoint))
             self.open_store()
             self.check(asdict(query) | {"topic": topic, "topic_id": cluster.topic_id(topic)})
             self.check_offsets(topic, cluster)
@@ -43,7 +48,7 @@ class Claim:
         for lock in self.locks:
             lock.release()
 
-    def lock(self, path: Path) -> None:
+    def lock(self, path: Path, used: str) -> None:
         """Create the folder and take the lock; QueryError if another consumer has it, or it cannot be written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,23 +56,15 @@ class Claim:
             lock.acquire(timeout=0)
             self.locks.append(lock)
         except Timeout:
-            used = self.checkpoint if path.parent == self.checkpoint else self.store.path
-            raise QueryError(
-                f"another consumer uses {used}",
-                "stop that one first (Ctrl-C, or its notebook's stop cell), or give this one another --output",
-                used=used,
-            ) from None
+            raise in_use(used) from None
         except OSError as error:
             raise unwritable(Path(error.filename or path), error.strerror) from None
 
     def open_store(self) -> None:
         committed = last_number(self.checkpoint, "commits")
-        if committed is not None and not self.store.path.exists():
+        if committed is not None and not self.store.exists():
             raise self.incomplete(None, committed)
-        try:
-            self.store.create()
-        except DatabaseError as error:
-            raise unwritable(self.store.path, str(error.orig)) from None
+        self.store.create()
 
     def check(self, asked: dict[str, str]) -> None:
         """QueryError unless store, checkpoint, query and topic belong together; a new store remembers them."""
@@ -76,8 +73,8 @@ class Claim:
         written, known = self.store.last_batch(), before.get("checkpoint_id")
         if known and known != identity(self.checkpoint):
             raise QueryError(
-                f"{self.store.path} belongs to another checkpoint than {self.checkpoint}",
-                f"use that run's checkpoint ({before['checkpoint']}), use another --output, or {self.reset}",
+                f"{self.store} belongs to another checkpoint than {self.checkpoint}",
+                f"use that run's checkpoint ({before['checkpoint']}), use another --output or --store, or {self.reset}",
                 checkpoint=self.checkpoint, belongs_to=before["checkpoint"],
             )  # fmt: skip
         if committed is not None and (written is None or written < committed):
@@ -85,7 +82,7 @@ class Claim:
         planned = last_number(self.checkpoint, "offsets")
         if written is not None and (planned is None or written > planned):
             raise QueryError(
-                f"{self.store.path} has batch {written}, and the checkpoint {self.checkpoint} is older: it ends with "
+                f"{self.store} has batch {written}, and the checkpoint {self.checkpoint} is older: it ends with "
                 f"batch {planned}",
                 f"put the newest checkpoint of that run back, or {self.reset}",
                 written=written, planned=planned,
@@ -95,9 +92,9 @@ class Claim:
     def incomplete(self, written: int | None, committed: int) -> QueryError:
         """The error for a store that lacks batches which its checkpoint has finished."""
         return QueryError(
-            f"{self.store.path} lacks batches that are finished in the checkpoint {self.checkpoint}",
+            f"{self.store} lacks batches that are finished in the checkpoint {self.checkpoint}",
             f"put the database of that run back, or {self.reset}",
-            missing=self.store.path, written=written, committed=committed,
+            missing=str(self.store), written=written, committed=committed,
         )  # fmt: skip
 
     def check_query(self, before: dict[str, str], asked: dict[str, str]) -> None:
@@ -107,7 +104,7 @@ class Claim:
         differing = {name: before.get(name) for name in asked if before.get(name) != asked[name]}
         if differing.keys() == {"topic_id"}:
             raise QueryError(
-                f"the topic {asked['topic']} was deleted and recreated since {self.store.path} was written",
+                f"the topic {asked['topic']} was deleted and recreated since {self.store} was written",
                 self.reset,
                 recreated=asked["topic"],
             )
@@ -116,8 +113,8 @@ class Claim:
                 f"{name} {differing[name]!r} instead of {asked[name]!r}" for name in differing if name != "topic_id"
             ]
             raise QueryError(
-                f"{self.store.path} belongs to another query: it was started with {', '.join(changes)}",
-                f"use the same options, use another --output, or {self.reset}",
+                f"{self.store} belongs to another query: it was started with {', '.join(changes)}",
+                f"use the same options, use another --output or --store, or {self.reset}",
                 differing=differing,
             )
 
@@ -135,7 +132,7 @@ class Claim:
 
 
 def unwritable(path: Path, reason: str | None) -> QueryError:
-    """The error for a store or a checkpoint that cannot be written."""
+    """The error for a folder that cannot be written."""
     return QueryError(
         f"{path} cannot be written: {reason}", "use another folder: --output DIR", path=path, reason=reason
     )

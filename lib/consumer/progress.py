@@ -1,4 +1,4 @@
-"""StreamingQueryListener: writes Spark's report of each micro-batch to the store, and keeps the newest one."""
+"""StreamingQueryListener: writes Spark's report of each micro-batch to the store, and keeps the recent ones."""
 
 import json
 import threading
@@ -9,12 +9,14 @@ from pyspark.sql.streaming import StreamingQueryListener
 
 from lib.consumer.store import Store
 
+RECENT_BATCHES = 30  # a minute at the default trigger of 2 s
+
 
 @dataclass(frozen=True)
 class BatchReport:
     """What Spark reports of a micro-batch: when it ended (seconds since 1970), its duration (seconds), its input rate
-    (messages per second), the rows of state (0 if it does not count them: see `spark_session`), and the watermark's
-    time of day."""
+    (messages per second), the rows of state (0 if it does not count them: see `spark_session`), the watermark's time of
+    day, the messages that waited in the topic when it began, and how many of those that it took were what."""
 
     number: int
     ended: float
@@ -22,6 +24,8 @@ class BatchReport:
     per_second: float
     state_rows: int
     watermark: str
+    waiting: int
+    verdicts: dict[str, int]
 
     @property
     def age(self) -> float:
@@ -30,15 +34,20 @@ class BatchReport:
 
 
 class Progress(StreamingQueryListener):
-    """Spark's reports of the counting query. `offsets`: {partition: next offset to read}; `last`: the newest report of
-    this process, or None; `terminated` is set when the query has ended."""
+    """Spark's reports of the counting query. `offsets`: {partition: next offset to read}; `recent`: the newest reports
+    of this process, the last one at the end; `terminated` is set when the query has ended."""
 
     def __init__(self, query_name: str, store: Store) -> None:
         self.query_name, self.store = query_name, store
         self.offsets = {p: offset for batch in store.batches(last=1) for p, offset in batch.ends.items()}
-        self.last: BatchReport | None = None
+        self.recent: tuple[BatchReport, ...] = ()  # replaced, never changed: other threads read it
         self.terminated = threading.Event()
         self._run_id = None
+
+    @property
+    def last(self) -> BatchReport | None:
+        """The newest report of this process; None before the first."""
+        return self.recent[-1] if self.recent else None
 
     def onQueryStarted(self, event) -> None:
         # Spark reports this before start() returns, so the first batch is not missed either.
@@ -61,18 +70,28 @@ class Progress(StreamingQueryListener):
             "late": dedupe.numRowsDroppedByWatermark,
             "malformed": arrived["malformed"],
         }
-        self.store.report(progress.batchId, arrived["newest_ms"], {key: int(n) for key, n in verdicts.items()})
-        ends = json.loads(progress.sources[0].endOffset)
-        self.offsets = {int(partition): offset for topic in ends.values() for partition, offset in topic.items()}
-        self.last = BatchReport(
+        verdicts = {key: int(n) for key, n in verdicts.items()}
+        self.store.report(progress.batchId, arrived["newest_ms"], verdicts)
+        (source,) = progress.sources
+        self.offsets = by_partition(source.endOffset)
+        left = sum(by_partition(source.latestOffset).values()) - sum(self.offsets.values())
+        report = BatchReport(
             number=progress.batchId,
             ended=time.time(),
             seconds=progress.durationMs["triggerExecution"] / 1000,
             per_second=progress.inputRowsPerSecond,
             state_rows=sum(op.numRowsTotal for op in progress.stateOperators),
             watermark=progress.eventTime.get("watermark", "")[11:19] or "-",  # of an ISO 8601 time
+            waiting=verdicts["received"] + left,
+            verdicts=verdicts,
         )
+        self.recent = (*self.recent, report)[-RECENT_BATCHES:]
 
     def onQueryTerminated(self, event) -> None:
         if event.runId == self._run_id:
             self.terminated.set()
+
+
+def by_partition(offsets: str) -> dict[int, int]:
+    """{partition: offset} of the JSON that Spark's Kafka source gives: {topic: {partition: offset}}."""
+    return {int(partition): offset for topic in json.loads(offsets).values() for partition, offset in topic.items()}

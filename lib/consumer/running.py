@@ -18,7 +18,7 @@ from lib.consumer.claim import Claim
 from lib.consumer.failure import failure, first_line_with
 from lib.consumer.progress import Progress
 from lib.consumer.store import Store
-from lib.errors import QueryError
+from lib.errors import CourseError, QueryError
 from lib.spark_session import CONNECTION_LOST, died, log_of
 from lib.topics import Cluster
 from lib.wait import wait_until
@@ -37,15 +37,17 @@ class Consumer:
     `store` has the counts, the totals, the ranking and the dead letters; `progress` has Spark's reports.
     """
 
-    def __init__(self, messages: DataFrame, checkpoint: Path, cluster: Cluster, **options: object) -> None:
-        self.options = options  # query, output, topic, top, trigger: as `start` takes them
+    def __init__(
+        self, messages: DataFrame, store: Store, checkpoint: Path, cluster: Cluster, /, **options: object
+    ) -> None:
+        self.options = options  # query, output, topic, top, trigger, as `start` takes them, and the store's name
         self.query, self.output = options["query"], options["output"]
         self.topic, self.top = options["topic"], options["top"]
         self.spark, self.checkpoint = messages.sparkSession, checkpoint
         self.log = log_of(self.spark)
         self.cluster = Cluster(cluster.address, STATUS_SECONDS)
-        self.store = Store(self.output / "trends.db")
-        self._claim = Claim(self.store, checkpoint, self.query, self.topic, cluster)
+        self.store, self._refused = store, None  # the error that a write has raised
+        self._claim = Claim(store, self.output, checkpoint, self.query, self.topic, cluster)
         self.progress = Progress(f"trends, to {self.output}", self.store)
         self._stopping, self._stopped_itself = threading.Event(), False
         self.queries: list[StreamingQuery] = []
@@ -81,8 +83,15 @@ class Consumer:
         self._run(f"dead letters, to {self.output}", self._dead_letters, folder, self._write_dead_letters, trigger)
 
     def _run(self, name: str, rows: DataFrame, checkpoint: Path, write, trigger: dict) -> None:
+        def sink(batch: DataFrame, number: int) -> None:
+            try:
+                write(batch, number)
+            except CourseError as error:  # Spark would tell its traceback instead of its remedy
+                self._refused = error
+                raise
+
         writer = rows.writeStream.queryName(name).trigger(**trigger).outputMode("update")
-        self.queries.append(writer.option("checkpointLocation", str(checkpoint)).foreachBatch(write).start())
+        self.queries.append(writer.option("checkpointLocation", str(checkpoint)).foreachBatch(sink).start())
 
     def _write_windows(self, batch: DataFrame, number: int) -> None:
         if self._stopping.is_set():  # under load the next batch begins at once: end here, before it writes anything
@@ -198,19 +207,18 @@ class Consumer:
             ) from None
         return self.stop()
 
-    def error(self) -> QueryError | None:
+    def error(self) -> CourseError | None:
         """What went wrong, if one of the queries has failed, or Spark has died."""
-        if died():
-            return QueryError(
-                "Spark's Java process has ended: it was killed, perhaps because memory ran out",
-                "start it again, and it continues where it was: in a notebook spark_session(), then consumer.start(); "
-                f"in a terminal the same command. See {self.log}",
-                log=self.log,
-            )
         failed = [query for query in self.queries if not (query is self.queries[0] and self._stopped_itself)]
-        with suppress(*CONNECTION_LOST):
-            return next(filter(None, (failure(query, self.log) for query in failed)), None)
-        return None
+        with suppress(*CONNECTION_LOST):  # a killed process may not answer any more, and not have ended yet
+            if not died():
+                return self._refused or next(filter(None, (failure(query, self.log) for query in failed)), None)
+        return QueryError(
+            "Spark's Java process has ended: it was killed, perhaps because memory ran out",
+            "start it again, and it continues where it was: in a notebook spark_session(), then consumer.start(); "
+            f"in a terminal the same command. See {self.log}",
+            log=self.log,
+        )
 
     def raise_error(self) -> None:
         """QueryError if one of the queries has failed."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pandas as pd
 from rich.console import Console, Group
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from lib.consumer.running import Consumer
 from lib.consumer.status import status_of
+from lib.errors import QueryError
 
 
 def table(ranking: pd.DataFrame, totals: dict[str, int]) -> Table:
@@ -27,7 +29,7 @@ def table(ranking: pd.DataFrame, totals: dict[str, int]) -> Table:
 
 def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
     """Update the table and the status line while `condition()` is true; without a terminal, print a line a batch."""
-    console, printed = Console(), None
+    console, printed, ranked = Console(), None, Text()
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while condition():
             if console.is_terminal:
@@ -36,12 +38,15 @@ def show_while(condition: Callable[[], bool], consumer: Consumer) -> None:
                 if batch := status.batch:
                     state = f" · state {batch.state_rows:,} rows" if batch.state_rows else ""
                     line += f"{state} · watermark {batch.watermark}"
-                ranked = table(consumer.store.ranking(consumer.top), consumer.store.totals())
-                live.update(Group(ranked, Text(line), Text(status.advice)), refresh=True)
+                with suppress(QueryError):  # the last table stays, and the status says why
+                    ranked = table(consumer.store.ranking(consumer.top), consumer.store.totals())
+                shown = (ranked, Text(line), *map(Text, status.alarms), Text(status.advice))
+                live.update(Group(*shown), refresh=True)
             elif (batch := consumer.progress.last) is not printed:
                 printed = batch
-                console.print(
+                line = (
                     f"batch {batch.number}: {batch.per_second:,.0f} tweets/s, {batch.seconds:.2f} s, "
-                    f"watermark {batch.watermark}", highlight=False,
-                )  # fmt: skip
+                    f"watermark {batch.watermark}"
+                )
+                console.print(" · ".join((line, *status_of(consumer).alarms)), highlight=False, soft_wrap=True)
             time.sleep(0.5 if console.is_terminal else 0.1)

@@ -17,13 +17,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import OperationalError
 
 from lib import infra
 from lib.consumer.store import Store
 from lib.consumer.terminal import table
 from lib.course import notebook
-from lib.errors import StepError, run
+from lib.errors import QueryError, StepError, run
 from lib.infra.java import find_java, java_version
 from lib.settings import ROOT, Settings
 from lib.wait import exit_on_signals
@@ -71,7 +70,7 @@ def execute(settings: Settings, result: Path, console: Console) -> Table:
 
     def picture() -> Table | Text:
         if store.path.exists():
-            with suppress(OperationalError):  # its tables do not exist yet
+            with suppress(QueryError):  # its tables do not exist yet
                 return table(store.ranking(settings.top), store.totals())
         return Text(f"    {time.monotonic() - began:.0f} s: starting Spark, waiting for the first batch")
 

@@ -1,4 +1,4 @@
-"""Kafka broker of the course: start it or attach to a running one, report its status, stop it.
+"""Kafka broker of the course, or several: start them or attach to running ones, report their status, stop them.
 
 In every mode (embedded, docker, external) `up` attaches to a broker that already answers, and `down` stops only what
 `up` started.

@@ -7,10 +7,10 @@ from typing import Self
 import ipywidgets
 import pandas as pd
 from IPython.display import HTML, display
-from sqlalchemy.exc import DatabaseError
 
 from lib.consumer.running import Consumer
 from lib.consumer.status import Status, status_of
+from lib.errors import QueryError
 from lib.live_table.html import to_html
 from lib.ranking import RANKING
 
@@ -44,9 +44,9 @@ class LiveTable:
         store = self.consumer.store
         try:
             return to_html(store.ranking(self.consumer.top), store.totals(), status_of(self.consumer))
-        except DatabaseError as error:
-            what = f"The database {store.path} cannot be read: {error.orig}"
-            return to_html(pd.DataFrame(columns=RANKING), {}, Status("failed", what))
+        except QueryError as error:
+            told = Status("failed", f"{error.what[0].upper()}{error.what[1:]}. {error.remedy}")
+            return to_html(pd.DataFrame(columns=RANKING), {}, told)
 
     def show(self) -> Self:
         """Display the table and start to refresh it."""

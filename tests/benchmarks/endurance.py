@@ -32,7 +32,7 @@ def judged(bench: Bench, cluster: Cluster, topic: str, output: Path) -> str:
     """What the recount finds, after it was found equal to the store."""
     settings = bench.settings
     query = TrendQuery(settings.window, settings.slide, settings.watermark)
-    answer = judge(cluster, topic, query, output)
+    answer = judge(cluster, topic, query, output / "trends.db")
     return f"{len(answer.watermarks)} batches, every window right; {answer.totals()}"
 
 

@@ -94,7 +94,7 @@ def judge(cluster, topic, question, tmp_path):
     """The recount of what the test's consumer has counted, after it was found equal to its store."""
     from tests.judge import judge
 
-    return lambda output=tmp_path / "out": judge(cluster, topic, question, output)
+    return lambda place=tmp_path / "out" / "trends.db": judge(cluster, topic, question, place)
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_what_does_not_belong_together_is_refused(cluster, topic, question, fill
         start(output=tmp_path / "new", top=0)
 
     os.rename(output / "trends.db", tmp_path / "trends.db")
-    assert refused(start, trigger=NOW)["missing"] == output / "trends.db"
+    assert refused(start, trigger=NOW)["missing"] == str(output / "trends.db")
     os.rename(tmp_path / "trends.db", output / "trends.db")
     os.rename(output / "checkpoint", tmp_path / "checkpoint")
     assert refused(start, trigger=NOW)["checkpoint"] == output / "checkpoint"

@@ -6,8 +6,10 @@ import threading
 import pytest
 
 from lib import tweets
+from lib.consumer.status import status_of
 from lib.errors import ProducerError, QueryError
 from lib.producer import client
+from tests import runbook
 from tests.conftest import free_port
 
 
@@ -29,13 +31,14 @@ def test_a_consumer_whose_disk_is_full_continues_when_there_is_space(cluster, to
     with pytest.raises(QueryError) as full:
         running.wait_for(cluster.offsets(topic), seconds=60)
     assert full.value.data["cause"] in ("No space left on device", "database or disk is full")
+    assert runbook.says("disk", status_of(running))
     with pytest.raises(QueryError):
         running.stop()
     filler.unlink()
     again = start(small_disk)
     again.wait_for(cluster.offsets(topic), seconds=60)
     again.stop()
-    assert judge(small_disk).totals()["counted"] == 1000
+    assert judge(small_disk / "trends.db").totals()["counted"] == 1000
 
 
 def test_a_broker_whose_disk_is_full_keeps_what_it_has_acknowledged(small_disk, run_main, monkeypatch):

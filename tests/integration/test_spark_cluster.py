@@ -26,12 +26,13 @@ from pyspark.sql.functions import udf
 from lib.settings import Settings
 from lib.spark_session import spark_session, stop
 
+spark = spark_session(Settings.from_environment())
+
 @udf("string")
 def place(_):
     from lib import tweets
     return tweets.__file__
 
-spark = spark_session(Settings.from_environment())
 print(*{row[0] for row in spark.range(4).repartition(4).select(place("id")).collect()}, sep="\\n")
 sockets = [c for each in psutil.Process().children() for c in each.net_connections("tcp") if c.status == "LISTEN"]
 print(*{c.laddr.ip.removeprefix("::ffff:") for c in sockets})
@@ -55,8 +56,12 @@ def family(pid: int) -> list[psutil.Process]:
 
 def executors(worker: int) -> list[psutil.Process]:
     """A worker's executors that have registered with the driver: they listen for others that fetch their blocks."""
-    names = [each for each in family(worker)[1:] if "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())]
-    return [each for each in names if listening(each.pid)]
+    found = []
+    for each in family(worker)[1:]:
+        with suppress(psutil.Error):  # it has ended
+            if "CoarseGrainedExecutorBackend" in " ".join(each.cmdline()) and listening(each.pid):
+                found.append(each)
+    return found
 
 
 def listening(*pids: int) -> list:

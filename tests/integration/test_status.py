@@ -10,6 +10,7 @@ from lib.consumer.status import status_of
 from lib.errors import QueryError
 from lib.topics import Cluster
 from lib.wait import wait_until
+from tests import runbook
 from tests.integration.conftest import NOW
 
 
@@ -25,7 +26,7 @@ def test_messages_that_wait_for_the_first_batch_are_a_lag(cluster, topic, fill, 
     sent = time.time()
     running = start()
     monkeypatch.setattr(running.progress, "onQueryProgress", lambda event: None)  # the first batch never ends
-    running.progress.offsets, running.progress.last = {}, None
+    running.progress.offsets, running.progress.recent = {}, ()
     wait_until(lambda: first_offsets(running.checkpoint), seconds=30)
     found = status_of(running)
     assert (found.state, found.lag) == ("starting", 500)
@@ -53,7 +54,7 @@ def test_an_empty_batch_and_an_idle_hour(cluster, topic, fill, start):
     running = start()
     fill(100)
     running.wait_for(cluster.offsets(topic), seconds=60)
-    running.progress.last = replace(running.progress.last, ended=time.time() - 3600)
+    running.progress.recent = (replace(running.progress.last, ended=time.time() - 3600),)
     idle = status_of(running)
     assert (idle.state, idle.lag, idle.lag_seconds) == ("waiting", 0, 0) and idle.batch.age >= 3600
     assert str(idle).endswith("no lag")
@@ -81,7 +82,7 @@ def test_no_broker_and_no_topic(topic, fill, start, cluster):
     cluster.delete(topic)
     wait_until(lambda: not running.counting.isActive, seconds=90)
     failed = status_of(running)
-    assert failed.state == "failed" and "streaming query failed" in failed.advice
+    assert failed.state == "failed" and runbook.says("failure", failed)
     with pytest.raises(QueryError):
         running.stop()
 

@@ -20,7 +20,8 @@ from lib.infra.java import fetch_java, find_java, java_home
 from lib.settings import KAFKA_VERSION, ROOT, Settings
 from lib.spark_session import jvm_options
 
-PINS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINS = [*PROJECT["dependencies"], *(pin for extra in PROJECT["optional-dependencies"].values() for pin in extra)]
 LOCKED = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]*[^\\\s])", (ROOT / "requirements.lock").read_text(), re.M)
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 

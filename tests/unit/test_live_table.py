@@ -68,12 +68,14 @@ def test_the_last_windows_make_a_trend():
 
 
 def test_the_line_above_has_the_status():
-    batch = BatchReport(7, ended=time.time() - 3, seconds=0.43, per_second=498.2, state_rows=0, watermark="12:00:00")
+    batch = BatchReport(7, time.time() - 3, 0.43, 498.2, 0, "12:00:00", waiting=0, verdicts={})
     status = Status("running", "", batch, lag=12, lag_seconds=1.0)
     html = to_html(NOTHING, {"received": 0}, status)
     assert '<span class="dot running"></span>' + str(status) in html and 'class="advice' not in html
     assert 'class="advice"' in to_html(NOTHING, {}, Status("waiting", "a producer"))
     assert 'class="advice error"' in to_html(NOTHING, {}, Status("failed", "a fault"))
+    unusual = to_html(NOTHING, {}, Status("running", "", batch, 0, 0.0, ("late 12 %: <b>", "malformed 9 %: &")))
+    assert unusual.count('class="advice"') == 2 and "late 12 %: &lt;b&gt;" in unusual and "<b>late" not in unusual
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>&\"'", "</td></table><img src=x onerror=alert(1)>"])
@@ -138,5 +140,5 @@ def test_a_database_that_cannot_be_read_is_told_and_the_table_keeps_refreshing(s
     consumer.store = Store(tmp_path / "missing" / "trends.db")
     with LiveTable(consumer, refresh_seconds=0.01) as table:
         wait_until(lambda: "dot failed" in table.table.value, 5)
-        assert "cannot be read" in table.table.value and str(tmp_path) in table.table.value
+        assert "cannot be used" in table.table.value and str(tmp_path) in table.table.value
         assert table._thread.is_alive()

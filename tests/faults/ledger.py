@@ -1,0 +1,80 @@
+"""Ledger of a fault test: what producers sent and the broker acknowledged, compared with what the topic holds."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from lib import tweets
+from lib.topics import Record
+from lib.tweets import Message, parse_time
+
+MARGIN = 1000  # messages that a producer can be ahead of its schedule, at most
+
+
+@dataclass
+class Orders:
+    """What a producer is told to send: endless tweets, from which its messages can be generated again."""
+
+    seed: int
+    clock_minutes: float = 0
+    rate: float = 200
+    late: float = 0.01
+    duplicates: float = 0.02
+    malformed: float = 0.01
+    start: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        now = datetime.now(UTC) + timedelta(minutes=self.clock_minutes)
+        self.start = now.isoformat(timespec="milliseconds")
+
+    def options(self) -> dict[str, object]:
+        """The producer's options."""
+        return {name: getattr(self, name) for name in ("seed", "rate", "late", "duplicates", "malformed", "start")}
+
+    def first(self, count: int) -> list[Message]:
+        options = self.options() | {"start": parse_time(self.start)}
+        return list(itertools.islice(tweets.stream(**options), count))
+
+    def acknowledged(self, count: int) -> "Sent":
+        """The account of a producer that has ended properly."""
+        return Sent(self.first(count), count)
+
+    def killed(self, at_least: int) -> "Sent":
+        """The account of a killed producer, whose last report told `at_least` acknowledged messages."""
+        return Sent(self.first(int(self.rate * (time.monotonic() - self.began)) + MARGIN), at_least)
+
+
+@dataclass
+class Sent:
+    """Messages of one producer, in order. The broker acknowledged `acknowledged` of them, from a killed producer at
+    least as many. `verdict`: what all of them have to be, such as "late"; None if they may be anything."""
+
+    messages: list[Message]
+    acknowledged: int
+    verdict: str | None = None
+
+
+@dataclass
+class Account:
+    """Messages: acknowledged, lost (acknowledged, and not in the topic), surplus (more often in it than sent)."""
+
+    acknowledged: int = 0
+    lost: int = 0
+    surplus: int = 0
+
+
+def compare(sent: Iterable[Sent], records: Iterable[Record]) -> Account:
+    """The account of what was sent and what is stored, compared byte for byte."""
+    stored, account = Counter((record.key, record.value) for record in records), Account()
+    for each in sent:
+        found = stored & Counter(map(tuple, each.messages))
+        stored -= found
+        # What a killed producer stored was acknowledged too, though nobody was left to hear it.
+        account.acknowledged += max(each.acknowledged, found.total())
+        account.lost += max(0, each.acknowledged - found.total())
+    account.surplus = stored.total()
+    return account

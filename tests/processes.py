@@ -1,0 +1,29 @@
+"""Processes of a test run: whether one has ended, and which ones a run has left behind."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import psutil
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The command lines of processes whose build folder is in `folder`, whoever their parent is now.
+
+    They are recognised by their environment, so that a second test run on the machine does not matter.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get("STREAM_BUILD_DIR", "").startswith(str(folder))
+            if ours and process.pid != os.getpid() and not gone(process.pid):
+                found.append(" ".join(process.cmdline()))
+    return found
