@@ -11,7 +11,6 @@ from lib.course.members import settled
 from lib.topics import Cluster
 
 FIRST, MORE = ("ana", "ben", "carla"), ("dora", "eva", "fina", "gael")
-TOPIC = "lesson_07_exercise"
 TOLERANCE = 0.25
 DEMAND = {"partitions": 4, "replicas": 3, "in sync": 2}
 
@@ -32,14 +31,15 @@ def assignment(prediction: dict[str, list[int]], idle: int, partitions: int, clu
         return "you gave a partition to two members: in a group each partition has exactly one"
     if len(given) < partitions:
         return f"{partitions - len(given)} partition(s) have no member: nobody would read them"
-    cluster.delete(TOPIC)
-    cluster.create(TOPIC, partitions)
-    with Group(cluster.address, TOPIC, TOPIC, seconds_per_message=1) as group:
+    topic = f"lesson_07_exercise_{partitions}"
+    cluster.delete(topic)
+    cluster.create(topic, partitions)
+    with Group(cluster.address, topic, topic, seconds_per_message=1) as group:
         group.join(*FIRST)
-        first = settled(cluster, TOPIC, TOPIC, group.members)
+        first = settled(cluster, topic, topic, group.members)
         group.join(*MORE)
-        later = settled(cluster, TOPIC, TOPIC, group.members)
-    cluster.delete(TOPIC)
+        later = settled(cluster, topic, topic, group.members)
+    cluster.delete(topic)
     if {len(own) for own in found.values()} != {len(own) for own in first.values()}:
         return "the shares are as equal as possible: none is larger than another by more than one partition"
     if found != first:
