@@ -66,6 +66,8 @@ class ThreeBrokers:
         try:
             for process in processes:
                 process.suspend()
+            for process in processes:  # under load its threads run for some more milliseconds
+                wait_until(lambda process=process: process.status() == psutil.STATUS_STOPPED, WAIT_SECONDS, every=0.01)
             yield
         finally:
             for process in processes:

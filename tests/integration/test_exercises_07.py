@@ -67,6 +67,8 @@ def test_the_gap_of_a_classic_group_is_that_of_its_slow_member(cluster, topic, s
     from lib.course.rebalance import longest_gaps
     from lib.producer import start_producer
 
+    cluster.delete(topic)
+    cluster.create(topic, partitions=4)
     protocols = {name: {"group.protocol": name} for name in ("classic", "consumer")}
     with start_producer(settings, topic, rate=200):
         gaps = longest_gaps(client, cluster, topic, protocols, slow_seconds=6)
@@ -82,7 +84,7 @@ def test_three_brokers_are_killed_stopped_suspended_and_started_again(settings, 
         assert all(each.in_sync == [1, 2, 3] for each in own.partitions("own"))
         with own.suspended({2}):
             assert own.process(2).status() == psutil.STATUS_STOPPED
-        assert own.process(2).status() != psutil.STATUS_STOPPED
+        wait_until(lambda: own.process(2).status() != psutil.STATUS_STOPPED, seconds=30)
         own.kill(1)
         own.wait(lambda each: each.leader and 1 not in each.in_sync, "own")
         own.stop(2)

@@ -11,7 +11,7 @@ from lib.course.members import settled
 from lib.topics import Cluster
 
 FIRST, MORE = ("ana", "ben", "carla"), ("dora", "eva", "fina", "gael")
-TOLERANCE = 0.25
+TOLERANCE = 0.3
 DEMAND = {"partitions": 4, "replicas": 3, "in sync": 2}
 
 
