@@ -31,7 +31,7 @@ def check(world: World) -> None:
     result.lost += account.lost
     wait_until_counted(world, ends)
     try:
-        answer = judge(world.cluster, world.topic, world.query, world.output)
+        answer = judge(world.cluster, world.topic, world.query, world.output / "trends.db")
     except CountError as error:
         result.wrong += 1
         raise RuntimeError(f"the recount differs: {error.what}") from None
