@@ -74,9 +74,17 @@ def log_of(spark: SparkSession) -> str:
 
 
 def died() -> bool:
-    """Whether the Java process that this process has started for Spark has ended."""
-    process = getattr(running_gateway(), "proc", None)  # none under spark-submit, whose child this process is
-    return process is not None and process.poll() is not None
+    """Whether the Java process that this process has started for Spark has ended, or does not answer any more: for a
+    moment after a kill it has not ended yet."""
+    gateway = running_gateway()
+    process = getattr(gateway, "proc", None)  # none under spark-submit, whose child this process is
+    if process is None or process.poll() is not None:
+        return process is not None
+    try:
+        gateway.jvm.System.nanoTime()
+    except CONNECTION_LOST:
+        return True
+    return False
 
 
 def forget() -> None:

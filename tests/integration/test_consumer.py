@@ -213,7 +213,7 @@ def test_a_second_process_reads_the_store_while_it_is_written(fill, start, tmp_p
     )
     wait_until(lambda: running.store.last_batch() is not None, seconds=60)
     reader = subprocess.run(
-        [sys.executable, "-c", look, tmp_path / "out" / "trends.db"], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", look, tmp_path / "out" / "trends.db"], capture_output=True, text=True, timeout=240
     )
     assert reader.returncode == 0 and int(reader.stdout) > 3, reader.stderr
     assert running.finish(60)["received"] == 4000
