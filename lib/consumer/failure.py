@@ -9,7 +9,8 @@ from lib.errors import QueryError
 REMEDIES = {  # part of Spark's message: what to do about it
     "No space left on device": "the disk is full: free some space; started again, the query continues where it was",
     "database or disk is full": "the disk is full: free some space; started again, the query continues where it was",
-    "data may have been": "messages expired, or the topic was recreated, while it ran; reset: python -m lib.reset --keep-topic",
+    "data may have been": "messages expired, or the topic was recreated, while it ran; "
+    "reset: python -m lib.reset --keep-topic",
     "UnknownTopicOrPartition": "the topic was deleted while it ran; reset: python -m lib.reset",
 }
 
