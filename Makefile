@@ -52,7 +52,7 @@ quick: install  ## run the tests that need no broker, in under two minutes
 bench: $(STAMP)  ## measure the consumer: drain of a backlog, micro-batch time, time to the first rows (20 minutes)
 	@$(BIN)/python -m tests.benchmarks
 
-faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (25 minutes)
+faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (40 minutes)
 	@$(BIN)/python -m tests.faults
 
 notebooks: $(STAMP)  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
