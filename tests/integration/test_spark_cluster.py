@@ -119,7 +119,8 @@ def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
     wait_until(lambda: gone(executor.pid), seconds=60)
     assert machines.up(workers=2, cores=1) == known.master
     again = machines.state.read()
-    assert list(again.pids[:2]) == list(known.pids[:2]) and again.pids[2] != known.pids[2], "only the missing one is started"
+    assert list(again.pids[:2]) == list(known.pids[:2]), "those that run stay"
+    assert again.pids[2] != known.pids[2], "only the missing one is started"
 
 
 def test_the_executors_get_lib_and_the_driver_listens_where_it_is_told(machines):
