@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from lib.settings import Settings
+
 
 def gone(pid: int) -> bool:
     """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
@@ -13,6 +15,18 @@ def gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def spark_of(pid: int) -> psutil.Process | None:
+    """The Java process of Spark that a program has started, with the default heap; None if it does not run yet.
+
+    A short-lived Java process with another heap puts its command together.
+    """
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            if f"-Xmx{Settings.driver_memory_mb}m" in child.cmdline():
+                return child
+    return None
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -66,9 +66,8 @@ class Group:
     def _work(self, member: str, leaving: threading.Event) -> None:
         with KafkaConsumer(self.topic, client_id=member, **self._options) as consumer:
             while not leaving.is_set():
-                for records in consumer.poll(
-                    timeout_ms=1000
-                ).values():  # kafka-python can hang when many polls time out
+                received = consumer.poll(timeout_ms=1000)  # kafka-python can hang when many polls time out
+                for records in received.values():
                     if leaving.wait(len(records) * self.seconds_per_message):
                         return
                     consumer.commit()

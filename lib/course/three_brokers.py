@@ -1,6 +1,7 @@
 """Three brokers and a controller of a lesson's own, whose brokers are killed, stopped and suspended."""
 
 import atexit
+import signal
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -45,18 +46,19 @@ class ThreeBrokers:
 
     def process(self, number: int) -> psutil.Process:
         """The process of a broker, 1 to 3."""
-        return psutil.Process(next(node.pid for node in State(self.settings).read().nodes if node.number == number))
+        return psutil.Process(State(self.settings).read().pid_of(number))
 
     def kill(self, number: int) -> None:
         """Kill a broker as by `kill -9`: it closes nothing, and tells nobody."""
-        process = self.process(number)
-        process.kill()
-        psutil.wait_procs([process], WAIT_SECONDS)
+        self._end(number, signal.SIGKILL)
 
     def stop(self, number: int) -> None:
         """Stop a broker in good order: it tells the controller that it leaves."""
+        self._end(number, signal.SIGTERM)
+
+    def _end(self, number: int, by: signal.Signals) -> None:
         process = self.process(number)
-        process.terminate()
+        process.send_signal(by)
         psutil.wait_procs([process], WAIT_SECONDS)
 
     @contextmanager

@@ -34,6 +34,10 @@ class Started(NamedTuple):
         """From the fields as JSON has them: each node is a list."""
         return cls(**fields, nodes=tuple(Node(*node) for node in nodes))
 
+    def pid_of(self, number: int) -> int | None:
+        """The process id of the node with this number in Kafka."""
+        return next(node.pid for node in self.nodes if node.number == number)
+
 
 class State(Generic[T]):
     """The state file of a folder in build: other programs read it to attach, and `down` stops what it names.

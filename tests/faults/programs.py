@@ -8,10 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-import psutil
 
 from lib import infra
 from lib.errors import BrokerError
@@ -19,7 +16,7 @@ from lib.producer.background import REPORT
 from lib.settings import ROOT
 from lib.wait import wait_until
 from tests.faults.ledger import Orders, Sent
-from tests.processes import gone
+from tests.processes import gone, spark_of
 
 if TYPE_CHECKING:
     from tests.faults.world import World
@@ -149,11 +146,9 @@ class Consumer(Program):
             self.wait_for(lambda: self.world.last_batch() > before)
 
     def spark(self) -> Spark:
-        """Its Java process; not the short-lived one that puts the command together."""
-        for child in psutil.Process(self.pid).children(recursive=True):
-            with suppress(psutil.Error):  # it has ended
-                if any(word.startswith("-Xmx") for word in child.cmdline()) and len(child.cmdline()) > 10:
-                    return Spark(self, child.pid)
+        """Its Java process."""
+        if found := spark_of(self.pid):
+            return Spark(self, found.pid)
         raise RuntimeError("the consumer has no Java process")
 
     def refused(self) -> str:

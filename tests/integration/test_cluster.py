@@ -51,14 +51,10 @@ def three(own):
         yield opened
 
 
-def pid_of(own: Settings, number: int) -> int:
-    """The process of the broker with this number in Kafka."""
-    return next(node.pid for node in State(own).read().nodes if node.number == number)
-
-
 def kill(own: Settings, number: int) -> None:
-    os.kill(pid_of(own, number), signal.SIGKILL)
-    wait_until(lambda: gone(pid_of(own, number)), seconds=10)
+    pid = State(own).read().pid_of(number)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: gone(pid), seconds=10)
 
 
 def wait_for_replicas(three: Cluster, topic: str, test, seconds: float = 60) -> None:
@@ -174,21 +170,21 @@ def test_one_is_killed_and_then_a_second_and_no_acknowledged_tweet_is_lost(
 def test_a_leader_that_is_paused_is_replaced(own, three):
     with flow(three, "paused"):
         leader = next(each.leader for each in three.partitions() if each.topic == "paused")
-        os.kill(pid_of(own, leader), signal.SIGSTOP)
+        os.kill(State(own).read().pid_of(leader), signal.SIGSTOP)
         try:
             others = Cluster(",".join(f"localhost:{n.port}" for n in State(own).read().nodes[1:] if n.number != leader))
             wait_for_replicas(others, "paused", lambda each: each.leader and each.leader != leader)
             wait_for_tweets(others, "paused")
             others.close()
         finally:
-            os.kill(pid_of(own, leader), signal.SIGCONT)
+            os.kill(State(own).read().pid_of(leader), signal.SIGCONT)
         wait_for_replicas(three, "paused", lambda each: each.in_sync == [1, 2, 3])
 
 
 def test_all_are_restarted_one_after_the_other(own, three):
     with flow(three, "rolling"):
         for number in (1, 2, 3):
-            process = psutil.Process(pid_of(own, number))
+            process = psutil.Process(State(own).read().pid_of(number))
             process.terminate()
             wait_until(lambda process=process: gone(process.pid), seconds=30)
             assert infra.up(own).started

@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,7 @@ from lib.spark_session import died, spark_session
 from lib.wait import wait_until
 from tests.conftest import gone
 from tests.integration.conftest import FLAGS, MISCHIEF
+from tests.processes import spark_of
 
 # A consumer that kills itself at a moment of its batch number N: before the transaction, in it, or after it and before
 # Spark's own commit.
@@ -140,16 +141,7 @@ def test_the_command_ends_with_two_lines_where_spark_dies(topic, fill, tmp_path,
     fill(1000)
     process = spawn("consumer", "--topic", topic, "--output", tmp_path / "out")
 
-    def java() -> list[psutil.Process]:
-        """Spark's process; not the short-lived one that puts its command together."""
-        found = []
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.Error):  # it has ended
-                if "-Xmx1024m" in child.cmdline():
-                    found.append(child)
-        return found
-
-    (spark,) = wait_until(java, seconds=60)
+    spark = wait_until(lambda: spark_of(process.pid), seconds=60)
     if moment == "later":
         wait_until(lambda: written(tmp_path / "out" / "trends.db") >= 0, seconds=60)
     spark.kill()
