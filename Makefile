@@ -34,8 +34,9 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP)  ## create the environment and download the jars, nothing else
+install: $(STAMP)  ## create the environment, download the jars, and make archives of their classes for a faster start
 	@$(BIN)/python -m lib.infra.jars
+	@$(BIN)/python -m lib.archives || echo "==> everything works without the archives, only it starts later" >&2
 
 run: $(STAMP)  ## run the whole pipeline once and verify its counts: broker, producer, Spark, trending topics
 	@$(BIN)/python -m lib.course.main_job
@@ -49,16 +50,16 @@ quick: install  ## run the tests that need no broker, in under two minutes
 	@$(BIN)/python -m ruff check --quiet .
 	@$(PYTEST) tests/unit tests/spark
 
-bench: $(STAMP)  ## measure the consumer: drain of a backlog, micro-batch time, time to the first rows (20 minutes)
+bench: install  ## measure the consumer: drain of a backlog, micro-batch time, time to the first rows (20 minutes)
 	@$(BIN)/python -m tests.benchmarks
 
 faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (40 minutes)
 	@$(BIN)/python -m tests.faults
 
-notebooks: $(STAMP)  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
+notebooks: install  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
 	@$(BIN)/python -m lib.course.series $(if $(UPDATE),--update)
 
-lab: $(STAMP)  ## open the notebooks in JupyterLab
+lab: install  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks
 
 up: $(STAMP)  ## start the broker, or attach to one that already answers

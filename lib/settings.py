@@ -55,12 +55,14 @@ class Settings:
     batch_messages: int = 200_000  # at most in a micro-batch, so that a backlog of any size fits into memory
     top: int = 10
 
-    # The folder for everything that the course writes
+    # The folder for everything that the course writes, and the one for Java's class-data archives
     build_dir: Path = ROOT / "build"
+    archive_dir: Path = ROOT / "build" / "archives"
+    record_archives: bool = False  # Java processes write an archive when they end: see lib.archives
 
     def __post_init__(self) -> None:
         # Relative to the project: notebooks and child processes run in other folders, and must find the same ones.
-        for name in ("build_dir", "compose_file"):
+        for name in ("build_dir", "archive_dir", "compose_file"):
             object.__setattr__(self, name, ROOT / getattr(self, name))
         hosts_and_ports(self.bootstrap_servers)
         require(self.brokers >= 1, "brokers", self.brokers, "use 1 or more")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib.errors import BrokerError
 from lib.infra import ports, process
+from lib.infra.archive import archive_options
 from lib.infra.jars import jars
 from lib.infra.java import LOG_CONFIGURATION, find_java
 from lib.settings import Settings
@@ -46,7 +47,7 @@ def node_command(settings: Settings, folder: Path, configuration: str) -> list:
     ]  # fmt: skip
     if not (folder / "data" / "meta.properties").exists():
         format_storage(java, folder, properties)
-    return [*java, "kafka.Kafka", properties]
+    return [*java, *archive_options(settings, "broker", jars("broker")), "kafka.Kafka", properties]
 
 
 def server_properties(settings: Settings, controller_port: int, advertised: str = "") -> str:

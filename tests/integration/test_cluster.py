@@ -18,6 +18,7 @@ from lib import infra, tweets
 from lib.consumer.store import Store
 from lib.errors import BrokerError, QueryError, TopicError
 from lib.infra import embedded
+from lib.infra.replicated import Replicated
 from lib.infra.state import State
 from lib.producer.client import send
 from lib.settings import Settings
@@ -175,6 +176,7 @@ def test_a_leader_that_is_paused_is_replaced(own, three):
             others = Cluster(",".join(f"localhost:{n.port}" for n in State(own).read().nodes[1:] if n.number != leader))
             wait_for_replicas(others, "paused", lambda each: each.leader and each.leader != leader)
             wait_for_tweets(others, "paused")
+            assert not Replicated(own, others, State(own).read()).knows_all(others), "two brokers are not ready"
             others.close()
         finally:
             os.kill(State(own).read().pid_of(leader), signal.SIGCONT)

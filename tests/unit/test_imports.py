@@ -21,7 +21,7 @@ FLOORS = (
     {"topics", "tweets", "infra"},
     {"spark_session", "spark_cluster", "trends", "ranking", "recount"},
     {"consumer", "producer"},
-    {"live_table", "reset", "doctor"},
+    {"live_table", "reset", "doctor", "archives"},
     {"course"},
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,97 @@
+"""Command line: make the class-data archives with which the broker and Spark start sooner (see lib.infra.archive).
+
+It runs the whole pipeline once, hidden, at a free port and in a temporary folder. At their end the two Java processes
+write which classes they have used. Archives that fit are kept, all others in the folder are removed.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lib import infra, tweets
+from lib.consumer import read_topic, start
+from lib.errors import JavaError, run
+from lib.infra.archive import archive_file
+from lib.infra.jars import jars
+from lib.infra.ports import free_port
+from lib.producer.client import send
+from lib.query import TrendQuery
+from lib.settings import Settings
+from lib.spark_session import class_path, running_gateway, spark_session, stop
+from lib.topics import Cluster
+
+TWEETS = 5000
+END_SECONDS = 120  # writing Spark's archive takes 10 s on a quiet machine
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.archives", description="Make the archives with which the broker and Spark start sooner."
+    )
+    parser.parse_args(argv)
+    settings = Settings.from_environment()
+    files = archives(settings)
+    if not all(file.exists() for file in files):
+        print("==> making class-data archives, so that the broker and Spark start sooner (half a minute)", flush=True)
+        make(settings)
+    for file in files:
+        print(f"{file.name}: {file.stat().st_size / 1e6:.0f} MB")
+
+
+def archives(settings: Settings) -> list[Path]:
+    """The two archives for this Java and these jars, whether they exist or not."""
+    return [archive_file(settings, *what) for what in (("broker", jars("broker")), ("spark", class_path()))]
+
+
+def make(settings: Settings) -> None:
+    """Make both archives; JavaError if Java did not write them."""
+    settings.archive_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.archive_dir, prefix="new-") as folder:
+        # A file that is not complete must never have the name under which it would be used.
+        new = Path(folder)
+        address = f"localhost:{free_port()}"
+        run_pipeline(
+            replace(
+                settings, build_dir=new, archive_dir=new, record_archives=True, bootstrap_servers=address,
+                mode="embedded", brokers=1, spark_master=Settings.spark_master,
+            )
+        )  # fmt: skip
+        for file in archives(settings):
+            if not (new / file.name).exists():
+                raise JavaError(
+                    f"Java did not write {file.name}", "nothing is broken: everything works without it", file=file.name
+                )
+            os.replace(new / file.name, file)
+    for old in set(settings.archive_dir.glob("*.jsa")) - set(archives(settings)):
+        old.unlink()
+
+
+def run_pipeline(settings: Settings) -> None:
+    """Send tweets and count them, once, and end both Java processes."""
+    flaws = {"late": 0.01, "duplicates": 0.01, "malformed": 0.01}  # each takes classes of its own
+    query = TrendQuery(settings.window, settings.slide, settings.watermark)
+    infra.up(settings)
+    try:
+        with Cluster(settings.bootstrap_servers) as cluster:
+            cluster.create(settings.topic, partitions=settings.partitions)
+            messages = tweets.stream(count=TWEETS, rate=0, **flaws)
+            send(messages, settings.topic, settings.bootstrap_servers, 0, threading.Event())
+            spark = spark_session(settings)
+            messages = read_topic(spark, cluster, settings.topic, "earliest")
+            with start(messages, query, settings.build_dir / "out", cluster, settings.topic) as consumer:
+                consumer.wait_for(cluster.offsets(settings.topic, "latest"), END_SECONDS)
+                consumer.store.ranking(settings.top)
+            process = running_gateway().proc
+            stop(spark)
+            process.stdin.close()  # its end of file ends Spark's Java process
+            process.wait(END_SECONDS)
+    finally:
+        infra.down(settings)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,61 @@
+"""Class-data archives: made by one command, used by both Java processes, and never needed."""
+
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from lib import archives, infra
+from lib.infra.archive import archive_options
+from lib.infra.jars import jars
+from lib.infra.ports import free_port
+from lib.spark_session import running_gateway
+
+
+@pytest.fixture(scope="module")
+def files(settings):
+    """The two archives of this checkout, made if they are missing."""
+    archives.main([])
+    return archives.archives(settings)
+
+
+@pytest.fixture
+def own_broker(settings, tmp_path):
+    """The settings of a broker of its own; it is stopped afterwards."""
+    own = replace(settings, build_dir=tmp_path / "build", bootstrap_servers=f"localhost:{free_port()}")
+    yield own
+    infra.down(own)
+
+
+def mapped(pid: int) -> set[str]:
+    """The files that a process has in its memory."""
+    return {part.path for part in psutil.Process(pid).memory_maps()}
+
+
+def test_it_makes_only_what_is_missing(files, run_main):
+    before = [file.stat().st_mtime_ns for file in files]
+    done = run_main("archives")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [file.name for file in files]
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells the files that a process has in its memory")
+def test_the_broker_uses_it(files, own_broker):
+    assert str(files[0]) in mapped(infra.up(own_broker).pid)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells the files that a process has in its memory")
+def test_spark_uses_it(files, spark):
+    assert str(files[1]) in mapped(running_gateway().proc.pid)
+
+
+def test_a_broken_archive_is_ignored_in_silence(files, own_broker, tmp_path):
+    own = replace(own_broker, archive_dir=tmp_path)
+    (tmp_path / files[0].name).write_bytes(files[0].read_bytes()[:1_000_000])
+    infra.up(own)
+    assert not (own.build_dir / "broker" / "console.log").read_text()
+
+
+def test_other_jars_get_no_archive(files, settings):
+    assert archive_options(settings, "broker", jars("broker"))
+    assert not archive_options(settings, "broker", jars("broker")[1:])
