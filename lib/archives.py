@@ -15,7 +15,7 @@ from pathlib import Path
 from lib import infra, tweets
 from lib.consumer import read_topic, start
 from lib.errors import JavaError, run
-from lib.infra.archive import archive_file
+from lib.infra.archive import find_archive, prefix
 from lib.infra.jars import jars
 from lib.infra.ports import free_port
 from lib.producer.client import send
@@ -34,38 +34,40 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.parse_args(argv)
     settings = Settings.from_environment()
-    files = archives(settings)
-    if not all(file.exists() for file in files):
+    if not all(archives(settings)):
         print("==> making class-data archives, so that the broker and Spark start sooner (half a minute)", flush=True)
         make(settings)
-    for file in files:
+    for file in archives(settings):
         print(f"{file.name}: {file.stat().st_size / 1e6:.0f} MB")
 
 
-def archives(settings: Settings) -> list[Path]:
-    """The two archives for this Java and these jars, whether they exist or not."""
-    return [archive_file(settings, *what) for what in (("broker", jars("broker")), ("spark", class_path()))]
+def programs() -> dict[str, list[Path]]:
+    """{name of an archive: the class path of its program}."""
+    return {"broker": jars("broker"), "spark": class_path()}
+
+
+def archives(settings: Settings) -> list[Path | None]:
+    """The two archives for this Java and these jars; None for one that does not exist."""
+    return [find_archive(settings, name, path) for name, path in programs().items()]
 
 
 def make(settings: Settings) -> None:
-    """Make both archives; JavaError if Java did not write them."""
+    """Make both archives, and remove those of another Java; JavaError if Java did not write them."""
     settings.archive_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.archive_dir, prefix="new-") as folder:
-        # A file that is not complete must never have the name under which it would be used.
         new = Path(folder)
-        address = f"localhost:{free_port()}"
         run_pipeline(
             replace(
-                settings, build_dir=new, archive_dir=new, record_archives=True, bootstrap_servers=address,
-                mode="embedded", brokers=1, spark_master=Settings.spark_master,
+                settings, build_dir=new, archive_dir=new, record_archives=True, mode="embedded", brokers=1,
+                bootstrap_servers=f"localhost:{free_port()}", spark_master=Settings.spark_master,
             )
         )  # fmt: skip
-        for file in archives(settings):
-            if not (new / file.name).exists():
-                raise JavaError(
-                    f"Java did not write {file.name}", "nothing is broken: everything works without it", file=file.name
-                )
-            os.replace(new / file.name, file)
+        for name, path in programs().items():
+            written = new / f"{name}.jsa"
+            if not written.exists():
+                raise JavaError(f"Java did not write {written.name}", "nothing: all works without it", file=name)
+            size = written.stat().st_size
+            os.replace(written, settings.archive_dir / f"{prefix(settings, name, path)}{size}.jsa")
     for old in set(settings.archive_dir.glob("*.jsa")) - set(archives(settings)):
         old.unlink()
 

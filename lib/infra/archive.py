@@ -1,7 +1,7 @@
 """Class-data archive: the classes of a Java program as they are in memory, so that its next start need not read,
 verify and prepare them from jars (https://docs.oracle.com/en/java/javase/17/vm/class-data-sharing.html).
 
-`python -m lib.archives` makes one for the broker and one for Spark. Everything works without them, only it starts later.
+`python -m lib.archives` makes one for the broker and one for Spark. Everything works without them, but starts later.
 """
 
 import hashlib
@@ -16,20 +16,29 @@ from lib.settings import Settings
 QUIET = ["-Xlog:disable", "-Xlog:all=warning:stderr", "-Xlog:cds=off:stderr", "-Xlog:cds+dynamic=off:stderr"]
 
 
-def archive_file(settings: Settings, name: str, class_path: Sequence[Path]) -> Path:
-    """Where the archive of "broker" or "spark" is, for this Java and these jars, or will be once it is made."""
+def prefix(settings: Settings, name: str, class_path: Sequence[Path]) -> str:
+    """How the file of "broker" or "spark" begins for this Java and these jars; its size in bytes follows."""
     release = java_home(settings) / "lib" / "modules"  # another file in each Java, also after an update in place
     parts = [release, release.stat().st_mtime_ns, *class_path]
-    key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
-    return settings.archive_dir / f"{name}-{key}.jsa"
+    key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    return f"{name}-{key[:12]}-"
+
+
+def find_archive(settings: Settings, name: str, class_path: Sequence[Path]) -> Path | None:
+    """The archive of "broker" or "spark" for this Java and these jars, if it exists.
+
+    Java 17 crashes on one that is cut off, as by a full disk: hence the size in its name.
+    """
+    files = settings.archive_dir.glob(f"{prefix(settings, name, class_path)}*.jsa")
+    return next((file for file in files if file.stem.endswith(f"-{file.stat().st_size}")), None)
 
 
 def archive_options(settings: Settings, name: str, class_path: Sequence[Path]) -> list[str]:
     """The options with which Java uses the archive; none if it does not exist.
 
-    With `settings.record_archives` they make Java write it when it ends, in 5 to 10 seconds.
+    With `settings.record_archives` they make Java write a file NAME.jsa when it ends, in 5 to 10 seconds.
     """
-    archive = archive_file(settings, name, class_path)
     if settings.record_archives:
-        return [f"-XX:ArchiveClassesAtExit={archive}", *QUIET]
-    return [f"-XX:SharedArchiveFile={archive}", *QUIET] if archive.exists() else []
+        return [f"-XX:ArchiveClassesAtExit={settings.archive_dir / name}.jsa", *QUIET]
+    archive = find_archive(settings, name, class_path)
+    return [f"-XX:SharedArchiveFile={archive}", *QUIET] if archive else []

@@ -18,7 +18,7 @@ from lib import infra, tweets
 from lib.consumer.store import Store
 from lib.errors import BrokerError, QueryError, TopicError
 from lib.infra import embedded
-from lib.infra.replicated import Replicated
+from lib.infra.replicated import CONTROLLER, Replicated
 from lib.infra.state import State
 from lib.producer.client import send
 from lib.settings import Settings
@@ -181,6 +181,19 @@ def test_a_leader_that_is_paused_is_replaced(own, three):
         finally:
             os.kill(State(own).read().pid_of(leader), signal.SIGCONT)
         wait_for_replicas(three, "paused", lambda each: each.in_sync == [1, 2, 3])
+
+
+def test_a_broker_that_has_ended_is_not_the_only_one_asked(own):
+    controller = State(own).read().pid_of(CONTROLLER)
+    os.kill(controller, signal.SIGSTOP)  # now nobody takes the ended broker out of the metadata
+    try:
+        kill(own, 3)
+        for _ in range(20):  # each connection asks any of the three brokers that the metadata names
+            with Cluster(own.bootstrap_servers) as cluster:
+                assert "paused" in cluster.names()
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    assert infra.up(own).started
 
 
 def test_all_are_restarted_one_after_the_other(own, three):
