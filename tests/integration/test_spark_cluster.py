@@ -73,6 +73,14 @@ def listening(*pids: int) -> list:
     return found
 
 
+def on_loopback(*pids: int) -> bool:
+    return {address.ip.removeprefix("::ffff:") for address in listening(*pids)} == {"127.0.0.1"}
+
+
+def test_the_master_and_the_workers_listen_on_loopback(machines):
+    assert on_loopback(*machines.state.read().pids)
+
+
 def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
     machines, topic, fill, judge, tmp_path, run_module, spawn, record_property
 ):
@@ -96,7 +104,7 @@ def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
         return began if began > ended else 0
 
     [executor] = wait_until(lambda: executors(known.pids[2]), seconds=240, every=0.2)
-    assert {address.ip.removeprefix("::ffff:") for address in listening(consumer.pid, *known.pids)} == {"127.0.0.1"}
+    assert on_loopback(consumer.pid, *known.pids), "the driver and the executors, too"
     number = wait_until(unfinished, seconds=240)
     used = executor.cpu_times().user
     wait_until(lambda: executor.cpu_times().user > used + 0.1, seconds=60, every=0.01)  # it works on the batch
