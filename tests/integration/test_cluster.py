@@ -190,7 +190,7 @@ def test_a_broker_that_has_ended_is_not_the_only_one_asked(own):
         kill(own, 3)
         for _ in range(20):  # each connection asks any of the three brokers that the metadata names
             with Cluster(own.bootstrap_servers) as cluster:
-                assert "paused" in cluster.names()
+                cluster.names()  # no BrokerError
     finally:
         os.kill(controller, signal.SIGCONT)
     assert infra.up(own).started
