@@ -28,6 +28,7 @@ CHECKS = {
     "packages": machine.packages,
     "Java": machine.java,
     "jars": machine.jars,
+    "archives": machine.archives,
     "memory": machine.memory,
     "disk": machine.disk,
     "port": on_network("port"),

@@ -1,4 +1,4 @@
-"""Checks of this machine: Python, packages, Java, jars, memory, disk and browser.
+"""Checks of this machine: Python, packages, Java, jars, archives, memory, disk and browser.
 
 Each check imports what it needs itself, so that a missing package fails only the checks that need it.
 """
@@ -76,6 +76,20 @@ def jars(settings: Settings) -> Finding:
     if faults:
         return Finding("missing", first_of(faults), "python -m lib.infra.jars")
     return Finding("good", f"{sum(len(paths(name)) for name in locks)}, verified")
+
+
+def archives(settings: Settings) -> Finding:
+    from lib.infra.archive import find_archive
+    from lib.infra.jars import paths, wrong
+    from lib.spark_session import class_path
+
+    if wrong("broker") or wrong("connector"):
+        return Finding("note", "not checked: they belong to the jars")
+    programs = {"broker": paths("broker"), "spark": class_path()}
+    found = [find_archive(settings, name, path) for name, path in programs.items()]
+    if all(found):
+        return Finding("good", f"{sum(file.stat().st_size for file in found) // 10**6} MB, for a faster start")
+    return Finding("note", "none: Spark and the broker take about twice the time to start", "python -m lib.archives")
 
 
 def memory(settings: Settings) -> Finding:

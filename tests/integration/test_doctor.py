@@ -21,7 +21,7 @@ def test_a_healthy_machine_with_a_broker_is_left_as_it_was(cluster, settings, ru
     assert list(marks) == ["Python", "settings", *doctor.CHECKS] and "✘" not in marks.values()
     for check in ("Python", "settings", "packages", "Java", "jars", "memory", "disk", "port", "broker", "round trip"):
         assert marks[check] == "✔", run.stdout
-    assert run.stdout.splitlines()[-1].startswith("all 14 checks passed")
+    assert run.stdout.splitlines()[-1].startswith("all 15 checks passed")
     assert (cluster.names(), sorted(settings.build_dir.glob("broker/*.json"))) == before
 
 

@@ -56,7 +56,7 @@ def test_no_broker_matters_only_where_another_runs_it(run_main, here):
     assert any(line.startswith("· broker") for line in lines) and "✘" not in run.stdout
     run = run_main("doctor", environment=environment | {"STREAM_MODE": "external"})
     assert run.returncode == 1 and [line[2:8] for line in run.stdout.splitlines() if line[0] == "✘"] == ["broker"]
-    assert run.stdout.splitlines()[-1] == "1 of 14 checks failed (✘)"
+    assert run.stdout.splitlines()[-1] == "1 of 15 checks failed (✘)"
     assert of("port", replace(here, mode="external")).level == "note"
 
 
@@ -181,6 +181,11 @@ def own_jars(tmp_path, monkeypatch):
             link.symlink_to(path)
     monkeypatch.setenv("M2_REPO", str(tmp_path))
     return tmp_path
+
+
+def test_archives_that_are_missing(here, tmp_path):
+    found = of("archives", replace(here, archive_dir=tmp_path))
+    assert found.level == "note" and found.remedy == "python -m lib.archives"
 
 
 def test_a_jar_that_is_missing(here, own_jars):
