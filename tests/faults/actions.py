@@ -38,11 +38,14 @@ def stop(name: str) -> Action:
     return Action(f"stop {name}", do)
 
 
-def kill(name: str, within: float = 0) -> Action:
-    """Kill a program (SIGKILL), at a random moment of the next seconds, and wait until it is gone."""
+def kill(name: str, within: float = 0, in_a_batch: bool = False) -> Action:
+    """Kill a program (SIGKILL), at a random moment of the next seconds, and wait until it is gone. `in_a_batch`: as
+    soon as a micro-batch is planned, which the next start has to repeat."""
 
     def do(world: World) -> None:
         threading.Event().wait(world.random.uniform(0, within))
+        if in_a_batch:
+            wait_until(world.in_a_batch, 60, every=0.001)
         world.strike()
         world.program(name).kill()
 

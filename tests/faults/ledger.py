@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +11,7 @@ from lib import tweets
 from lib.topics import Record
 from lib.tweets import Message, parse_time
 
+Places = Set[tuple[int, int]]  # (partition, offset) of messages
 MARGIN = 1000  # messages that a producer can be ahead of its schedule, at most
 
 
@@ -39,23 +40,26 @@ class Orders:
         options = self.options() | {"start": parse_time(self.start)}
         return list(itertools.islice(tweets.stream(**options), count))
 
-    def acknowledged(self, count: int) -> "Sent":
+    def acknowledged(self, count: int, places: Places = frozenset()) -> "Sent":
         """The account of a producer that has ended properly."""
-        return Sent(self.first(count), count)
+        return Sent(self.first(count), count, places=places)
 
-    def killed(self, at_least: int) -> "Sent":
-        """The account of a killed producer, whose last report told `at_least` acknowledged messages."""
-        return Sent(self.first(int(self.rate * (time.monotonic() - self.began)) + MARGIN), at_least)
+    def killed(self, at_least: int, places: Places = frozenset()) -> "Sent":
+        """The account of a killed producer, of whose messages at least so many were acknowledged."""
+        most = int(self.rate * (time.monotonic() - self.began)) + MARGIN
+        return Sent(self.first(most), at_least, places=places)
 
 
 @dataclass
 class Sent:
     """Messages of one producer, in order. The broker acknowledged `acknowledged` of them, from a killed producer at
-    least as many. `verdict`: what all of them have to be, such as "late"; None if they may be anything."""
+    least as many, and if `places` are known, at these places. `verdict`: what all of them have to be, such as "late";
+    None if they may be anything."""
 
     messages: list[Message]
     acknowledged: int
     verdict: str | None = None
+    places: Places = frozenset()
 
 
 @dataclass
@@ -67,14 +71,16 @@ class Account:
     surplus: int = 0
 
 
-def compare(sent: Iterable[Sent], records: Iterable[Record]) -> Account:
+def compare(sent: Iterable[Sent], records: Sequence[Record]) -> Account:
     """The account of what was sent and what is stored, compared byte for byte."""
+    at = {(record.partition, record.offset): (record.key, record.value) for record in records}
     stored, account = Counter((record.key, record.value) for record in records), Account()
     for each in sent:
-        found = stored & Counter(map(tuple, each.messages))
+        own = Counter(map(tuple, each.messages))
+        found = stored & own
         stored -= found
         # What a killed producer stored was acknowledged too, though nobody was left to hear it.
         account.acknowledged += max(each.acknowledged, found.total())
-        account.lost += max(0, each.acknowledged - found.total())
+        account.lost += max(each.acknowledged - found.total(), sum(at.get(place) not in own for place in each.places))
     account.surplus = stored.total()
     return account

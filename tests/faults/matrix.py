@@ -38,7 +38,16 @@ MATRIX = (
     ),
     fault("producer killed", *FLOW, kill("producer", within=3), start("producer"), check, runs=5, short=True),
     fault("consumer stopped by SIGTERM", *FLOW, stop("consumer"), start("consumer"), check, runs=3),
-    fault("consumer killed", *FLOW, kill("consumer", within=3), start("consumer"), check, runs=20, short=True),
+    fault("consumer killed", *FLOW, kill("consumer", within=3), start("consumer"), check, runs=20),
+    fault(
+        "consumer killed in a micro-batch",
+        *FLOW,
+        kill("consumer", within=3, in_a_batch=True),
+        start("consumer"),
+        check,
+        runs=5,
+        short=True,
+    ),
     fault(
         "consumer killed while it starts",
         start("producer"),

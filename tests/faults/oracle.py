@@ -1,4 +1,4 @@
-"""Oracle of the fault tests: acknowledged = counted + accounted for, and every window is right."""
+"""Oracle of the fault tests: acknowledged = counted + accounted for, and every window and dead letter is right."""
 
 from contextlib import suppress
 
@@ -11,6 +11,7 @@ from tests.faults.world import World
 from tests.judge import judge
 
 RECOVERED_SECONDS = COUNTED_SECONDS = 240
+DEAD_LETTERS_SECONDS = 60  # a query of its own writes them, every 5 seconds
 REPORT_SECONDS = 10  # Spark reports a micro-batch shortly after it was written
 
 
@@ -38,7 +39,7 @@ def check(world: World) -> None:
     totals = answer.totals(records)
     result.counted += totals["counted"]
     result.accounted += totals["received"] - totals["counted"]
-    result.wrong += unexpected(world, answer, records)
+    result.wrong += unexpected(world, answer, records) + wrong_dead_letters(world, answer)
     world.sent, world.checked = [], ends
 
 
@@ -52,6 +53,14 @@ def wait_until_counted(world: World, ends: dict[int, int]) -> None:
     received = sum(ends.values())
     with suppress(TimeoutError):
         wait_until(lambda: world.store.totals()["received"] == received or world.store.unreported(), REPORT_SECONDS)
+
+
+def wrong_dead_letters(world: World, answer: Recount) -> int:
+    """How many dead letters of the stream are missing or surplus, after some time in which they may come."""
+    malformed = {place for place, verdict in answer.verdicts.items() if verdict == "malformed"}
+    with suppress(TimeoutError):
+        wait_until(lambda: world.dead_letters() == malformed, DEAD_LETTERS_SECONDS)
+    return len(world.dead_letters() ^ malformed)
 
 
 def unexpected(world: World, answer: Recount, records: list[Record]) -> int:

@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib import infra
 from lib.errors import BrokerError
-from lib.producer.background import REPORT
 from lib.settings import ROOT
 from lib.wait import wait_until
-from tests.faults.ledger import Orders, Sent
+from tests.faults.acknowledgements import acknowledged
+from tests.faults.ledger import Orders
 from tests.processes import gone, spark_of
 
 if TYPE_CHECKING:
@@ -99,13 +100,18 @@ class Program:
 
 
 class Producer(Program):
-    """An endless producer."""
+    """An endless producer, which notes each acknowledgement in a file."""
 
     name = "producer"
 
     def command(self) -> list[str]:
         options = [text for name, value in self.orders.options().items() for text in (f"--{name}", str(value))]
-        return super().command() + options
+        module = ["tests.faults.acknowledgements", str(self.notes)]
+        return [sys.executable, "-m", *module, "--topic", self.world.topic, *options]
+
+    @property
+    def notes(self) -> Path:
+        return self.world.folder / "acknowledgements"
 
     def start(self) -> None:
         if not self.running:
@@ -113,20 +119,16 @@ class Producer(Program):
             self.launch()
             self.wait_for(lambda: self.world.stored() > before)
 
-    def account(self) -> Sent:
-        """What the killed producer sent."""
-        reports = REPORT.findall(self.err.read_text(errors="replace"))
-        return self.orders.killed(json.loads(reports[-1])["acked"] if reports else 0)
-
     def kill(self) -> None:
         super().kill()
-        self.world.sent.append(self.account())
+        places = acknowledged(self.notes)
+        self.world.sent.append(self.orders.killed(len(places), places))
 
     def stop(self) -> None:
         if self.running:
             self.end()
             summary = json.loads(self.out.read_text().splitlines()[-1])
-            self.world.sent.append(self.orders.acknowledged(summary["acked"]))
+            self.world.sent.append(self.orders.acknowledged(summary["acked"], acknowledged(self.notes)))
 
     stop_sending = stop
 

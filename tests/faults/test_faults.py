@@ -29,7 +29,10 @@ def test_the_ledger_sees_a_lost_message_and_one_too_many():
     messages = orders.first(100)
     records = [Record(0, offset, 0, *message) for offset, message in enumerate(messages)]
     complete, killed = orders.acknowledged(100), orders.killed(at_least=90)
+    noted = orders.killed(3, {(0, 0), (0, 1), (0, 99)})
     assert compare([complete], records) == compare([killed], records) == Account(acknowledged=100)
     assert compare([killed], records[:95]) == Account(acknowledged=95)
     assert compare([killed], records[:88]) == Account(acknowledged=90, lost=2)
+    assert compare([noted], records[:95]) == Account(acknowledged=95, lost=1)
+    assert compare([noted], records[1:]) == Account(acknowledged=99, lost=1)
     assert compare([complete], [*records[1:], records[5]]) == Account(acknowledged=100, lost=1, surplus=1)
