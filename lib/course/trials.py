@@ -9,11 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from lib import trends
 from lib.consumer.running import Consumer
@@ -40,16 +40,23 @@ def stream(spark: SparkSession, cluster: Cluster, topic: str, **options: object)
     return spark.readStream.format("kafka").options(**kafka | {"maxOffsetsPerTrigger": 100} | options).load()
 
 
-def run(
-    rows: DataFrame, checkpoint: Path, counts: Counts, trigger: dict = NOW, partitions: int = 2
-) -> list[StreamingQueryProgress] | str:
-    """Run a query over what is in its topic, and upsert its rows in `counts`.
+class Trial(NamedTuple):
+    """What Spark said, the counts, and the shuffle partitions (None if no messages were taken)."""
 
-    The rows have the columns window_start, window_end, hashtag and tweets.
+    said: str
+    counts: Counts
+    partitions: int | None = None
 
-    Returns Spark's reports of the micro-batches that took messages, or if the query failed, the words of its error.
-    `partitions` are the shuffle partitions that are asked for.
+
+def trial(
+    rows: DataFrame, checkpoint: Path, before: Counts | None = None, trigger: dict = NOW, partitions: int = 2
+) -> Trial:
+    """Run a query over what is in its topic, and upsert its rows in a copy of the counts `before`.
+
+    The rows have the columns window_start, window_end, hashtag and tweets. `partitions` are the shuffle partitions that
+    are asked for. If the query fails, the words of Spark's error are what it said.
     """
+    counts = Counter(before)
 
     def upsert(batch: DataFrame, _: int) -> None:
         for start, hashtag, tweets in batch.collect():
@@ -60,9 +67,11 @@ def run(
     query = writer.trigger(**trigger).option("checkpointLocation", str(checkpoint)).foreachBatch(upsert).start()
     try:
         query.awaitTermination(SECONDS) if trigger == NOW else query.processAllAvailable()
-        return [report for report in query.recentProgress if report.numInputRows]
+        reports = [report for report in query.recentProgress if report.numInputRows]
+        used = reports[-1].stateOperators[0].numShufflePartitions if reports else None
+        return Trial(f"accepted, {sum(report.numInputRows for report in reports)} messages taken", counts, used)
     except StreamingQueryException as error:
-        return ": ".join(dict.fromkeys(re.findall(WORDS, str(error)))) or str(error)
+        return Trial(": ".join(dict.fromkeys(re.findall(WORDS, str(error)))) or str(error), counts)
     finally:
         query.stop()
 
@@ -75,13 +84,6 @@ def count_by(column: str, messages: DataFrame, query: TrendQuery) -> DataFrame:
         .transform(trends.drop_duplicates, query.watermark)
     )
     return trends.count_windows(once.withColumn("hashtag", F.expr(column)), query.window, query.slide)
-
-
-def said(found: list[StreamingQueryProgress] | str) -> str:
-    """What `run` has returned, in a line."""
-    if isinstance(found, str):
-        return found
-    return f"accepted, {sum(report.numInputRows for report in found)} messages taken"
 
 
 def right_counts(values: Iterable[bytes], query: TrendQuery) -> Counts:
@@ -97,17 +99,18 @@ def wrong(counts: Counts, right: Counts) -> int:
     return sum(counts[key] != right[key] for key in counts | right)
 
 
-def judge(rows: Iterable[tuple[str, str]], tweets: Iterable[Tweet]) -> tuple[int, int, int]:
+def judge(rows: Iterable[tuple[str, str]], tweets: Iterable[Tweet]) -> tuple[int, int, str]:
     """Compare rows (id, text) with the tweets that they should be, each once.
 
-    Returns how many tweets are missing, how many rows are surplus, and of how many hashtags the count is right.
+    Returns how many tweets are missing, how many rows are surplus, and of how many hashtags the count is right, such as
+    "12 of 41".
     """
     found, right = Counter(rows), Counter((tweet.id, tweet.text) for tweet in tweets)
     counts, expected = (
         Counter(tag for _, text in each.elements() for tag in hashtags(text)) for each in (found, right)
     )
     same = sum(counts[tag] == tweets for tag, tweets in expected.items())
-    return (right - found).total(), (found - right).total(), same
+    return (right - found).total(), (found - right).total(), f"{same} of {len(expected)}"
 
 
 def copy_checkpoint(checkpoint: Path, name: str, *without: str) -> Path:
@@ -124,7 +127,8 @@ def copy_checkpoint(checkpoint: Path, name: str, *without: str) -> Path:
 def prove(name: str, running: Consumer, cluster: Cluster, sent: int, fault: float) -> None:
     """Compare a consumer's store with the oracle, once all messages are counted, and draw the fault (s since 1970).
 
-    Prints how many of the tweets sent are missing, and how many counts are wrong; AssertionError if it is not 0.
+    Prints how many of the tweets sent are missing, how many counts are wrong, and the seconds to recover.
+    AssertionError if tweets are missing or counts are wrong.
     """
     query, store = running.query, running.store
     running.wait_for(cluster.offsets(running.topic), SECONDS)
@@ -133,4 +137,6 @@ def prove(name: str, running: Consumer, cluster: Cluster, sent: int, fault: floa
     missing, differ = sent - answer.totals()["counted"], wrong(Counter(to_dict(store.windows())), answer.windows)
     print(f"missing: {missing} · counts that differ from the oracle's: {differ}")
     assert missing == differ == 0
-    timeline.draw(timeline.times(cluster, running.topic, store), fault, name)
+    found = timeline.times(cluster, running.topic, store)
+    print(f"seconds to recover: {timeline.recovery(found, fault):.1f}")
+    timeline.draw(found, fault, name)

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lib import tweets
-from lib.course.trials import copy_checkpoint, judge, right_counts, said, wrong
+from lib.course.trials import copy_checkpoint, judge, right_counts, wrong
 from lib.query import TrendQuery
 from lib.recount import Tweet
 
@@ -12,9 +12,9 @@ MINUTE = TrendQuery("1 minute", "1 minute", "30 seconds")
 
 def test_rows_are_missing_surplus_or_right():
     sent = [Tweet("1", "#a #b", 0), Tweet("2", "#a", 0), Tweet("3", "#c", 0)]
-    assert judge([(tweet.id, tweet.text) for tweet in sent], sent) == (0, 0, 3)
-    assert judge([("1", "#a #b"), ("1", "#a #b"), ("3", "#c")], sent) == (1, 1, 2), "#a is right by accident"
-    assert judge([], sent) == (3, 0, 0)
+    assert judge([(tweet.id, tweet.text) for tweet in sent], sent) == (0, 0, "3 of 3")
+    assert judge([("1", "#a #b"), ("1", "#a #b"), ("3", "#c")], sent) == (1, 1, "2 of 3"), "#a is right by accident"
+    assert judge([], sent) == (3, 0, "0 of 3")
 
 
 def test_the_right_counts_have_each_tweet_once_in_a_tumbling_window():
@@ -38,7 +38,3 @@ def test_a_copied_checkpoint_lacks_the_files_that_are_left_out(tmp_path):
         copy = copy_checkpoint(tmp_path / "base", "copy", "commits/1")
         assert sorted(path.name for path in (copy / "commits").iterdir()) == [".0.crc", "0"]
     assert (commits / "1").exists()
-
-
-def test_the_words_of_an_error_are_said_as_they_are():
-    assert said("[STATE_…] refused") == "[STATE_…] refused" and said([]) == "accepted, 0 messages taken"
