@@ -38,7 +38,8 @@ accounted for. Duplicates, late and malformed messages are *accounted for*.
 
 - *lost*: acknowledged messages that are not in the topic, or not counted
 - *surplus*: messages that are in the topic more often than they were sent
-- *wrong*: runs whose windows, totals or watermarks differ from the recount, and messages with an unexpected verdict
+- *wrong*: runs whose windows, totals or watermarks differ from the recount, messages with an unexpected verdict, and
+  dead letters that are missing or surplus
 - *seconds to recover*: from the fault to the end of the first micro-batch with newer messages
 
 | Fault | Runs | Acknowledged | Lost | Surplus | Wrong | Seconds to recover: median (most) |
