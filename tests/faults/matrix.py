@@ -43,6 +43,7 @@ MATRIX = (
         "consumer killed in a micro-batch",
         *FLOW,
         kill("consumer", within=3, in_a_batch=True),
+        stop("producer"),  # newer counts of the same windows would hide what the repeated batch does not write
         start("consumer"),
         check,
         runs=5,

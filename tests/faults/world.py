@@ -100,8 +100,8 @@ class World:
         return self.programs[name]
 
     def strike(self) -> None:
-        """Remember when the fault happens, and how many messages the topic has then."""
-        self.struck = (time.time(), self.stored())
+        """Remember when the first fault since the last check happens, and how many messages the topic has then."""
+        self.struck = self.struck or (time.time(), self.stored())
 
     def stored(self) -> int:
         return sum(self.cluster.offsets(self.topic).values())
