@@ -83,8 +83,8 @@ class Bench:
     def live(self, cluster: Cluster, way: str, query: str, seconds: float) -> dict[str, float]:
         """Seconds until the first rows, of a micro-batch, and from a tweet to its row, at RATE tweets per second.
 
-        The last two are of the second half of the `seconds` after the first rows. A tweet is due at a fixed time, so that a stall counts for all tweets that
-        wait meanwhile.
+        The last two are of the second half of the `seconds` after the first rows. A tweet is due at a fixed time, so
+        that a stall counts for all tweets that wait meanwhile.
         """
         topic = f"live{self.runs}"
         cluster.create(topic, partitions=2)
