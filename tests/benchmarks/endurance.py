@@ -19,10 +19,9 @@ from lib import infra
 from lib.consumer.store import Store
 from lib.errors import run
 from lib.query import TrendQuery
-from lib.settings import ROOT
 from lib.topics import Cluster
 from lib.wait import wait_until
-from tests.benchmarks.__main__ import FLAWS, Bench
+from tests.benchmarks.bench import RATE, Bench
 from tests.judge import judge
 
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -38,9 +37,8 @@ def judged(bench: Bench, cluster: Cluster, topic: str, output: Path) -> str:
 
 def backlog(bench: Bench, cluster: Cluster, count: int) -> None:
     """Work off a backlog with the default heap, though the consumer and its Spark are killed in the middle."""
-    bench.fill(cluster, "backlog", count)
-    output = bench.output()
-    line, options = bench.command("this", "consumer", "--topic", "backlog", "--available-now", "--output", output)
+    bench.fill(cluster, count, ["full"])
+    line, options, output = bench.program("this", "full", "full", "--available-now")
     began = time.monotonic()
     first = subprocess.Popen(line, **QUIET, **options)
     wait_until((output / "checkpoint" / "commits" / str(count // 400_000)).exists, 600)
@@ -51,19 +49,16 @@ def backlog(bench: Bench, cluster: Cluster, count: int) -> None:
     subprocess.run(line, check=True, **QUIET, **options)
     seconds = time.monotonic() - began
     print(f"backlog of {count:,} messages: killed after {killed:.0f} s, worked off after {seconds:.0f} s", flush=True)
-    print(f"  {judged(bench, cluster, 'backlog', output)}", flush=True)
+    print(f"  {judged(bench, cluster, 'full', output)}", flush=True)
 
 
 def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
     """1,000 tweets per second: memory, sizes and batch times by the minute, and their slopes."""
     cluster.create("live", partitions=2)
-    output = bench.output()
-    line, options = bench.command("this", "consumer", "--topic", "live", "--trigger", "1 second", "--output", output)
+    line, options, output = bench.program("this", "full", "live", "--trigger", "1 second")
     consumer = subprocess.Popen(line, **QUIET, **options)
-    line, options = bench.command(
-        "this", "producer", "--topic", "live", "--rate", 1000, *FLAWS, "--duration", minutes * 60
-    )
-    producer = subprocess.Popen(line, **QUIET, **options)
+    line, options = bench.producer("live", "full", "--rate", RATE, "--duration", minutes * 60)
+    producer = subprocess.Popen(line, **options)
     samples = list(sample(consumer, output, producer))
     store, end = Store(output / "trends.db"), cluster.offsets("live")
     wait_until(lambda: store.batches(last=1)[-1].ends == end, 60)
@@ -120,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=30, metavar="M", help="of live tweets")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
-        bench = Bench(Path(folder), {"this": ROOT}, options.tweets)
+        bench = Bench(Path(folder))
         infra.up(bench.settings)
         try:
             with Cluster(bench.settings.bootstrap_servers) as cluster:

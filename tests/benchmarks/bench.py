@@ -1,0 +1,150 @@
+"""Bench: a broker with topics, and programs that are measured on them. Every answer is checked before a time counts."""
+
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import accumulate
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from lib.consumer.store import Store
+from lib.consumer.tables import BATCHES, ms
+from lib.errors import QueryError
+from lib.infra.ports import free_port
+from lib.query import TrendQuery
+from lib.ranking import to_dict
+from lib.recount import hashtags, parse, window_starts
+from lib.settings import ROOT, Settings
+from lib.topics import Cluster
+from lib.wait import wait_until
+from tests.judge import judge
+
+FLAWS = {"full": ["--malformed", "0.01", "--duplicates", "0.02"], "plain": []}
+RATE = 1000  # tweets per second
+FIRST_SECONDS = 300  # until the first rows
+
+
+class Bench:
+    """A broker in a folder of its own, and the ways that are compared: "this", "usual", and "other" if another
+    checkout is given."""
+
+    def __init__(self, folder: Path, other: Path | None = None) -> None:
+        self.folder, self.other = folder, other
+        environment = {"STREAM_BUILD_DIR": str(folder), "STREAM_BOOTSTRAP_SERVERS": f"localhost:{free_port()}"}
+        self.environment = os.environ | environment
+        self.settings = Settings.from_environment(self.environment)
+        self.query = TrendQuery(self.settings.window, self.settings.slide, self.settings.watermark)
+        self.runs = 0
+
+    def command(self, module: str, *arguments: object, checkout: Path = ROOT) -> tuple[list[str], dict]:
+        """The command line and the options of Popen for `python -m MODULE` of a checkout."""
+        environment = self.environment | {"PYTHONPATH": str(checkout)}
+        return [sys.executable, "-m", module, *map(str, arguments)], {"cwd": checkout, "env": environment, "text": True}
+
+    def program(self, way: str, query: str, topic: str, *more: object) -> tuple[list[str], dict, Path]:
+        """The command line and Popen's options of a way to run a query, and the folder of its result."""
+        self.runs += 1
+        output = self.folder / f"out{self.runs}"
+        options = ["--topic", topic, "--output", output, *more]
+        if way == "other":
+            return *self.command("lib.consumer", *options, checkout=self.other.resolve()), output
+        return *self.command("tests.benchmarks.measured", way, query, *options), output
+
+    def producer(self, topic: str, query: str, *more: object) -> tuple[list[str], dict]:
+        line, options = self.command("lib.producer", "--topic", topic, *FLAWS[query], *more)
+        return line, options | {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+    def fill(self, cluster: Cluster, count: int, queries: Iterable[str] = FLAWS) -> None:
+        """A backlog for each query: a topic with its name."""
+        for query in queries:
+            cluster.create(query, partitions=2)
+            line, options = self.producer(query, query, "--count", count, "--rate", 0)
+            subprocess.run(line, check=True, **options)
+
+    def drain(self, cluster: Cluster, way: str, query: str) -> dict[str, float]:
+        """Messages per second of a backlog that is worked off: the query alone, and the process from start to end."""
+        line, options, output = self.program(way, query, query, "--available-now")
+        began = time.monotonic()
+        subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+        seconds = time.monotonic() - began
+        self.check(cluster, query, query, output)
+        batches, messages = read_batches(output), sum(cluster.offsets(query).values())
+        alone = batches[-1]["done"] - batches[0]["begun"]
+        return {"drain, messages/s": messages / alone, "drain with start and end, messages/s": messages / seconds}
+
+    def live(self, cluster: Cluster, way: str, query: str, seconds: float) -> dict[str, float]:
+        """Seconds until the first rows, of a micro-batch, and from a tweet to its row, at RATE tweets per second.
+
+        The last two are of the second half of the `seconds` after the first rows. A tweet is due at a fixed time, so
+        that a stall counts for all tweets that wait meanwhile.
+        """
+        topic = f"live{self.runs}"
+        cluster.create(topic, partitions=2)
+        line, options = self.producer(topic, query, "--rate", RATE)
+        producer = subprocess.Popen(line, **options)
+        line, options, output = self.program(way, query, topic, "--trigger", "0 seconds")
+        began = time.time()
+        consumer = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+        wait_until(lambda: started(output), FIRST_SECONDS)
+        threading.Event().wait(seconds)
+        consumer.terminate()
+        assert consumer.wait(120) == 0, f"{way} {query} ended with {consumer.returncode}"
+        producer.terminate()
+        producer.wait(60)
+        self.check(cluster, query, topic, output)
+        batches = read_batches(output)
+        first = next(cluster.read(topic, end=dict.fromkeys(batches[0]["ends"], 1))).timestamp / 1000
+        cluster.delete(topic)
+        counted = list(accumulate((sum(batch["ends"].values()) for batch in batches), lambda _, end: end))
+        middle = batches[0]["done"] + seconds / 2
+        times = [batch["done"] - batch["begun"] for batch in batches if batch["begun"] > middle]
+        due = range(max(0, round((middle - first) * RATE)), counted[-1])
+        waits = sorted(batches[bisect_left(counted, number + 1)]["done"] - (first + number / RATE) for number in due)
+        return {
+            "first rows, s": batches[0]["done"] - began,
+            "micro-batch p50, s": statistics.median(times),
+            "tweet to row p50, s": statistics.median(waits),
+            "tweet to row p99, s": waits[len(waits) * 99 // 100],
+        }
+
+    def check(self, cluster: Cluster, query: str, topic: str, output: Path) -> None:
+        """CountError or AssertionError unless the answer is the recount's."""
+        if query == "full":
+            judge(cluster, topic, self.query, output / "trends.db")
+            return
+        store, expected = Store.in_folder(output), Counter()
+        for record in cluster.read(topic, end=store.batches()[-1].ends):
+            tweet = parse(record)
+            for hashtag in hashtags(tweet.text):
+                for start in window_starts(tweet.created_ms, self.query.window_ms, self.query.slide_ms):
+                    expected[start, hashtag] += 1
+        assert to_dict(store.windows()) == expected
+
+
+def started(output: Path) -> bool:
+    """Whether the first micro-batch is in the database."""
+    with suppress(QueryError):  # its tables are being made
+        return bool(read_batches(output))
+    return False
+
+
+def read_batches(output: Path) -> list[dict]:
+    """The micro-batches of a result: `ends` {partition: offset}, and `begun` and `done`, in seconds since 1970."""
+    store = Store.in_folder(output)
+    with store.connect() as connection:
+        rows = connection.execute(
+            sa.select(BATCHES.c.ends, BATCHES.c.begun, BATCHES.c.seconds).order_by(BATCHES.c.batch)
+        ).all()
+    store.close()
+    return [
+        {"ends": {int(number): offset for number, offset in ends.items()}, "begun": start, "done": start + seconds}
+        for ends, start, seconds in ((ends, ms(begun) / 1000, seconds) for ends, begun, seconds in rows)
+    ]
