@@ -24,6 +24,9 @@ from lib.topics import Cluster
 from lib.wait import wait_until
 
 STATUS_SECONDS = 2  # how long a status may wait for the broker
+# How long the end waits for Spark's last report. pyspark asks Java for each number of each report, in hundreds of
+# calls: with two consumers on a busy machine it was 25 s behind.
+REPORT_SECONDS = 90
 DEAD_LETTERS_EVERY = {"processingTime": "5 seconds"}
 
 
@@ -160,7 +163,8 @@ class Consumer:
             self.release()
         if not reported:
             raise QueryError(
-                "Spark did not report the query's end within 30 s: the totals are incomplete, the windows are not",
+                f"Spark did not report the query's end within {REPORT_SECONDS} s: the totals are incomplete, "
+                "the windows are not",
                 f"see {self.log}",
             )
 
@@ -175,7 +179,7 @@ class Consumer:
             with suppress(PySparkException):  # the topic is gone, or the disk is full
                 self._collect_dead_letters({"availableNow": True})
                 self.queries.pop().awaitTermination(30)
-        return self.progress.terminated.wait(30)
+        return self.progress.terminated.wait(REPORT_SECONDS)
 
     def release(self) -> None:
         """Remove Spark's listener, release the locks, close the connections. Safe to call twice."""
