@@ -102,6 +102,12 @@ def test_one_controller_that_is_no_broker_serves_them_all():
             assert found[key] == controller[key]
 
 
+def test_the_controller_has_the_defaults_of_a_new_topic_since_it_creates_it():
+    for key in ("default.replication.factor", "min.insync.replicas", "num.partitions"):
+        [value] = {properties(SERVICES[name]).get(key) for name in ("controller", *BROKERS)}
+        assert value, key
+
+
 def test_the_brokers_are_set_up_like_the_embedded_one_but_replicate():
     embedded = dict(line.split("=", 1) for line in server_properties(DEFAULTS, 1).splitlines())
     own = re.compile(r"listener|controller|log\.dirs|node\.id|process\.roles|replication\.factor|min\.isr")
@@ -200,7 +206,7 @@ def test_memory_is_limited_and_the_heaps_are_below():
 
 def test_what_crashes_is_started_again():
     restarts = {name: service["restart"] for name, service in SERVICES.items()}
-    assert restarts == dict.fromkeys(SERVICES, "unless-stopped") | {TASK: "on-failure"}
+    assert restarts == dict.fromkeys(SERVICES, "unless-stopped") | {TASK: "on-failure", "consumer": "on-failure:5"}
 
 
 def test_the_file_says_that_it_was_not_run():
