@@ -3,11 +3,14 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from kafka import KafkaConsumer
 
+from lib.wait import wait_until
+
+WAIT_SECONDS = 60
 POLL_SECONDS = 0.1  # the work that one poll() returns; a member can leave or take part in a rebalance after it
 
 
@@ -74,8 +77,20 @@ class Group:
                     self.processed[member] += len(records)
 
 
-def rates(groups: Collection[Group], seconds: float) -> list[float]:
-    """How many messages each group processes per second, measured for so many seconds."""
+def rates(groups: Sequence[Group], shares: Sequence[Mapping[str, Sequence[int]]], seconds: float) -> list[float]:
+    """How many messages each group processes per second, measured for so many seconds.
+
+    `shares` has {member: its partitions} for each group. The measurement begins when each member that has partitions
+    has processed a message since the call; TimeoutError if that takes over a minute.
+    """
+    starts = [group.processed.copy() for group in groups]
+    works = [
+        (group, start, member)
+        for group, start, share in zip(groups, starts, shares, strict=True)
+        for member, own in share.items()
+        if own
+    ]
+    wait_until(lambda: all(group.processed[member] > start[member] for group, start, member in works), WAIT_SECONDS)
     before, began = [group.processed.total() for group in groups], time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - began

@@ -68,9 +68,11 @@ class Samples:
 class LiveChart(Samples):
     """Samples, drawn in the same place of a cell's output each time that they are read."""
 
-    def __init__(self, lines: Mapping[str, Callable[[], float]], title: str, every_seconds: float = 0.5) -> None:
+    def __init__(
+        self, lines: Mapping[str, Callable[[], float]], title: str, ylabel: str, every_seconds: float = 0.5
+    ) -> None:
         super().__init__(lines, every_seconds)
-        self.title, self.place = title, Redrawn()
+        self.title, self.ylabel, self.place = title, ylabel, Redrawn()
         self.marks: dict[str, float] = {}
 
     def mark(self, text: str) -> None:
@@ -79,7 +81,7 @@ class LiveChart(Samples):
 
     def show(self) -> None:
         figure, axes = plt.subplots(figsize=(8, 2.8))
-        self.table.plot(ax=axes, marker=".", xlabel="seconds", title=self.title)
+        self.table.plot(ax=axes, marker=".", xlabel="seconds", ylabel=self.ylabel, title=self.title)
         axes.set_ylim(bottom=0), axes.set_xlim(left=0), axes.legend(loc="upper right")
         for text, when in self.marks.items():
             axes.axvline(when, color="grey", linestyle=":")

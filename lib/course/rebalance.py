@@ -1,4 +1,4 @@
-"""Rebalance of a consumer group, measured: how long a member that keeps a partition gets no message of it.
+"""Rebalance of a consumer group, measured: how long a member that keeps a partition gets no message from it.
 
 Needs the client confluent-kafka, the extra `confluent` of the project: kafka-python does not speak the protocol of
 KIP-848.
@@ -52,13 +52,14 @@ class Member:
 
 def longest_gaps(
     client: type, cluster: Cluster, topic: str, protocols: Mapping[str, Mapping[str, object]], slow_seconds: float
-) -> dict[str, int]:
-    """{protocol: the longest time, in ms, that a fast member waits for a message of a partition that it keeps}.
+) -> dict[str, dict[str, int]]:
+    """The longest time, in ms, that a fast member waits for a message from a partition that it keeps.
 
     `client` is the class confluent_kafka.Consumer, and `protocols` have its options. For each of them two members read
-    a topic to which messages are sent all the time: a fast one, and one that works `slow_seconds` on each message. Then
-    a third one joins. All are measured at the same time. Raises TimeoutError if the members do not share all partitions
-    in time.
+    a topic to which messages are sent all the time: a fast one, and one that works `slow_seconds` on each message. A
+    third one joins when the slow one has just received a message, so that each run meets the same moment. All are
+    measured at the same time. Returns {protocol: {"before": ms, "while a member joins": ms}}. Raises TimeoutError if
+    the members do not share all partitions in time.
     """
     partitions = len(cluster.offsets(topic))
     with ThreadPoolExecutor() as pool:
@@ -69,25 +70,37 @@ def longest_gaps(
         return {name: gap.result() for name, gap in measured.items()}
 
 
-def longest_gap(client: type, topic: str, partitions: int, options: dict, slow_seconds: float) -> int:
-    """The gap of one group, in ms; see `longest_gaps`."""
+def longest_gap(client: type, topic: str, partitions: int, options: dict, slow_seconds: float) -> dict[str, int]:
+    """The gaps of one group, in ms; see `longest_gaps`."""
     over, members = threading.Event(), []
+
+    def join(name: str, seconds: float) -> Member:
+        members.append(Member(client, topic, options | {"client.id": name}, seconds, over))
+        return members[-1]
 
     def shared() -> bool:
         shares = [member.partitions for member in members]
         return all(shares) and sum(map(len, shares)) == partitions
 
     try:
-        for name, seconds in {"a fast": 0, "b slow": slow_seconds, "c third": 0}.items():
-            kept, joined = set(members[0].partitions) if members else set(), time.monotonic()
-            members.append(Member(client, topic, options | {"client.id": name}, seconds, over))
-            wait_until(shared, READY_SECONDS)
-            kept &= members[0].partitions
-            now = time.monotonic()
-            wait_until(lambda kept=kept, now=now: members[0].heard(kept, now), READY_SECONDS)
+        fast, slow = join("a fast", 0), join("b slow", slow_seconds)
+        wait_until(shared, READY_SECONDS)
+        before, settled, received = set(fast.partitions), time.monotonic(), len(slow.arrivals)
+        # Two messages of the slow one: the time between them, at least, is the one without a rebalance.
+        wait_until(lambda: len(slow.arrivals) >= received + 2, READY_SECONDS, every=0.001)
+        joined = time.monotonic()
+        join("c third", 0)
+        wait_until(shared, READY_SECONDS)
+        kept, now = before & fast.partitions, time.monotonic()
+        wait_until(lambda: fast.heard(kept, now), READY_SECONDS)
     finally:
         over.set()
         for member in members:
             member.thread.join()
-    times = {p: [when for q, when in members[0].arrivals if q == p and when > joined] for p in kept}
-    return round(1000 * max(b - a for found in times.values() for a, b in pairwise(found)))
+    gaps = {"before": 0, "while a member joins": 0}
+    for partition in kept:
+        times = [when for other, when in fast.arrivals if other == partition and settled < when]
+        for a, b in pairwise(times):
+            moment = "before" if b <= joined else "while a member joins"
+            gaps[moment] = max(gaps[moment], round(1000 * (b - a)))
+    return gaps

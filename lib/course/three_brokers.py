@@ -2,6 +2,7 @@
 
 import atexit
 import signal
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -11,6 +12,7 @@ import psutil
 from lib import infra
 from lib.errors import BrokerError
 from lib.infra.ports import free_port
+from lib.infra.replicated import Replicated
 from lib.infra.state import State
 from lib.settings import Settings
 from lib.topics import Cluster
@@ -30,6 +32,7 @@ class ThreeBrokers:
     def __init__(self, settings: Settings, name: str) -> None:
         own = {"brokers": 3, "bootstrap_servers": f"localhost:{free_port()}", "mode": "embedded"}
         self.settings = replace(settings, build_dir=settings.build_dir / name, **own)
+        self.kills: list[int] = []
         infra.down(self.settings, volumes=True)
         atexit.register(self.down)
 
@@ -45,11 +48,16 @@ class ThreeBrokers:
         infra.down(self.settings, volumes=True)
 
     def process(self, number: int) -> psutil.Process:
-        """The process of a broker, 1 to 3."""
-        return psutil.Process(State(self.settings).read().pid_of(number))
+        """The process of a broker, 1 to 3; BrokerError if it does not run."""
+        three = Replicated(self.settings, self.cluster, State(self.settings).read())
+        found = next((three.process_of(node) for node in three.brokers if node.number == number), None)
+        if not found:
+            raise BrokerError(f"broker {number} does not run", "start those that do not: call up()", broker=number)
+        return found
 
     def kill(self, number: int) -> None:
-        """Kill a broker as by `kill -9`: it closes nothing, and tells nobody."""
+        """Kill a broker as by `kill -9`: it closes nothing, and tells nobody. `kills` has the times (ms since 1970)."""
+        self.kills.append(round(time.time() * 1000))
         self._end(number, signal.SIGKILL)
 
     def stop(self, number: int) -> None:
@@ -57,23 +65,23 @@ class ThreeBrokers:
         self._end(number, signal.SIGTERM)
 
     def _end(self, number: int, by: signal.Signals) -> None:
-        process = self.process(number)
-        process.send_signal(by)
-        psutil.wait_procs([process], WAIT_SECONDS)
+        broker = self.process(number)
+        broker.send_signal(by)
+        psutil.wait_procs([broker], WAIT_SECONDS)
 
     @contextmanager
     def suspended(self, numbers: Collection[int]) -> Iterator[None]:
         """Let brokers stand still during the `with` block."""
-        processes = [self.process(number) for number in numbers]
+        brokers = [self.process(number) for number in numbers]
         try:
-            for process in processes:
-                process.suspend()
-            for process in processes:  # under load its threads run for some more milliseconds
-                wait_until(lambda process=process: process.status() == psutil.STATUS_STOPPED, WAIT_SECONDS, every=0.01)
+            for broker in brokers:
+                broker.suspend()
+            for broker in brokers:  # under load its threads run for some more milliseconds
+                wait_until(lambda broker=broker: broker.status() == psutil.STATUS_STOPPED, WAIT_SECONDS, every=0.01)
             yield
         finally:
-            for process in processes:
-                process.resume()
+            for broker in brokers:
+                broker.resume()
 
     def partitions(self, topic: str) -> list[Partition]:
         """The partitions of a topic, with their leaders and in-sync replicas."""

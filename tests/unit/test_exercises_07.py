@@ -17,15 +17,17 @@ class Broken:
 
 
 class Asked:
-    """A cluster's answers about one topic."""
+    """Three brokers' answers about one topic, and when one was killed, in ms."""
 
-    def __init__(self, partitions: int = 4, replicas: int = 3, least: str = "2", down: int | None = 1) -> None:
+    def __init__(
+        self, partitions: int = 4, replicas: int = 3, least: str = "2", down: int | None = 1, kills: tuple = (1500,)
+    ) -> None:
         brokers = list(range(1, replicas + 1))
         in_sync = [number for number in brokers if number != down]
         self.places = [Partition("own", number, in_sync[0], brokers, in_sync) for number in range(partitions)]
-        self.least = least
+        self.least, self.kills, self.cluster = least, kills, self
 
-    def partitions(self) -> list[Partition]:
+    def partitions(self, topic: str) -> list[Partition]:
         return self.places
 
     def configuration(self, topic: str, name: str) -> str:
@@ -37,7 +39,7 @@ class Asked:
 
 def test_three_dots_are_no_answer():
     assert lesson_07.assignment(..., ..., 5, Broken()) is UNANSWERED
-    assert lesson_07.caught_up(..., LAG, 1000) is UNANSWERED
+    assert lesson_07.catch_up(..., LAG, 400_000, 1000) is UNANSWERED
     assert lesson_07.survives(..., ..., "own", Broken()) is UNANSWERED
 
 
@@ -45,7 +47,7 @@ def test_three_dots_are_no_answer():
 def test_an_answer_of_any_kind_is_judged(answer):
     for verdict in (
         lesson_07.assignment(answer, 2, 5, Broken()),
-        lesson_07.caught_up(answer, LAG, 1000),
+        lesson_07.catch_up(answer, LAG, 400_000, 1000),
         lesson_07.survives(answer, answer, "own", Asked()),
     ):
         assert not verdict and verdict.text.startswith("Not yet: ")
@@ -71,22 +73,23 @@ def test_a_prediction_that_no_group_can_have(shares, idle, hint):
     [
         ("10", "a number of seconds"),
         (True, "a number of seconds"),
-        (1, "still growing"),
-        (6, "later than at 6 s"),
-        (14, "earlier than at 14 s"),
-        (10, "Correct."),
-        (8.5, "Correct."),
-        (12.5, "Correct."),
+        (-80, "too short"),
+        (8, "too short"),
+        (110, "too long"),
+        (82, "Correct."),
+        (65, "Correct."),
+        (100, "Correct."),
     ],
 )
-def test_the_second_when_a_query_has_caught_up(answer, hint):
-    assert hint in lesson_07.caught_up(answer, LAG, 1000).text
+def test_the_seconds_until_a_query_has_caught_up(answer, hint):
+    """The lag falls by 39,100 messages in 8 s, 4,887 a second: 399,000 take 82 s."""
+    assert hint in lesson_07.catch_up(answer, LAG, 400_000, 1000).text
 
 
 @pytest.mark.parametrize(
-    "cluster, before, after, hint",
+    "three, before, after, hint",
     [
-        (SimpleNamespace(partitions=list), BEFORE, AFTER, "no topic"),
+        (SimpleNamespace(cluster=None, partitions=lambda topic: []), BEFORE, AFTER, "no topic"),
         (Asked(partitions=3), BEFORE, AFTER, "some would be idle"),
         (Asked(partitions=6), BEFORE, AFTER, "fewer are enough"),
         (Asked(replicas=2), BEFORE, AFTER, "has 2 replica(s)"),
@@ -96,9 +99,11 @@ def test_the_second_when_a_query_has_caught_up(answer, hint):
         (Asked(), BEFORE, [], "others after it"),
         (Asked(down=None), BEFORE, AFTER, "Did you kill one"),
         (Asked(), [b"a", b"z"], AFTER, "1 of your messages are not in the topic"),
-        (Asked(), [b"a", b"c"], [b"b"], "stored at the same time"),
+        (Asked(), [b"a", b"c"], [b"b"], "must come after the last message of `before`"),
+        (Asked(kills=()), BEFORE, AFTER, "must come after the last message of `before`"),
+        (Asked(kills=(2500,)), BEFORE, AFTER, "and before the first of `after`"),
         (Asked(), BEFORE, AFTER, "Correct."),
     ],
 )
-def test_a_topic_that_survives(cluster, before, after, hint):
-    assert hint in lesson_07.survives(before, after, "own", cluster).text
+def test_a_topic_that_survives(three, before, after, hint):
+    assert hint in lesson_07.survives(before, after, "own", three).text

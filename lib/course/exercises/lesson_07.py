@@ -1,4 +1,4 @@
-"""Exercises of lesson 07: an assignment of partitions, the end of a lag, and a topic that survives a broker."""
+"""Exercises of lesson 07: an assignment of partitions, the time to catch up, and a topic that survives a broker."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -8,6 +8,7 @@ import pandas as pd
 from lib.course.exercises import exercise
 from lib.course.group import Group
 from lib.course.members import settled
+from lib.course.three_brokers import ThreeBrokers
 from lib.topics import Cluster
 
 FIRST, MORE = ("ana", "ben", "carla"), ("dora", "eva", "fina", "gael")
@@ -43,7 +44,7 @@ def assignment(prediction: dict[str, list[int]], idle: int, partitions: int, clu
     if {len(own) for own in found.values()} != {len(own) for own in first.values()}:
         return "the shares are as equal as possible: none is larger than another by more than one partition"
     if found != first:
-        return "the numbers are right, but who has which? Look at the map: each member has neighbours, in which order"
+        return "the numbers are right, but who has which? The *range* rule says it: in which order do the members come?"
     if idle != (right := sum(not own for own in later.values())):
         few = "fewer" if idle > right else "more"
         return f"the assignment is right. Of the {len(later)} members, {few} than {idle} are idle"
@@ -51,39 +52,41 @@ def assignment(prediction: dict[str, list[int]], idle: int, partitions: int, clu
 
 
 @exercise
-def caught_up(answer: float, lag: pd.Series, enough: int) -> str | None:
-    """Whether a query has caught up at about the answer, in seconds on the chart of its lag.
+def catch_up(answer: float, lag: pd.Series, peak: int, enough: int) -> str | None:
+    """Whether a query needs about that many seconds until the lag has fallen from `peak` to `enough` messages.
 
-    `lag`: the lag in messages as it was measured, its index in seconds, until it was below `enough` again.
+    `lag`: the lag in messages as it was measured after a smaller burst, its index in seconds, until it was below
+    `enough` again.
     """
     if not isinstance(answer, Real) or isinstance(answer, bool):
-        return "the answer is a number of seconds, such as 4.5"
-    peak, end = lag.idxmax(), lag.index[-1]
-    if abs(answer - end) <= 1 + TOLERANCE * (end - peak):
+        return "the answer is a number of seconds, such as 45"
+    highest, end = lag.idxmax(), lag.index[-1]
+    fall = (lag[highest] - lag[end]) / (end - highest)  # messages per second
+    right = (peak - enough) / fall
+    if abs(answer - right) <= TOLERANCE * right:
         return None
-    if answer <= peak:
-        return "at that time the lag was still growing"
-    when = "later" if answer < end else "earlier"
-    return (
-        f"it caught up {when} than at {answer:g} s. The peak was at {peak:.1f} s, with {lag.max():,.0f} messages. By "
-        "how many does the lag fall in a second?"
-    )
+    size = "short" if answer < right else "long"
+    return f"{answer:g} s is too {size}. By how many messages a second did the lag fall, after its highest value?"
 
 
 @exercise
-def survives(before: Sequence[bytes], after: Sequence[bytes], topic: str, cluster: Cluster) -> str | None:
+def survives(before: Sequence[bytes], after: Sequence[bytes], topic: str, three: ThreeBrokers) -> str | None:
     """Whether a topic meets DEMAND, and messages acknowledged before and after the kill of a broker prove it.
 
     `before`, `after`: the values that were acknowledged with acks="all".
     """
-    places = [each for each in cluster.partitions() if each.topic == topic]
+    cluster = three.cluster
+    places = three.partitions(topic)
     if not places:
         return f"the cluster has no topic {topic!r}"
     if len(places) != DEMAND["partitions"]:
         fit = "some would be idle" if len(places) < DEMAND["partitions"] else "fewer are enough"
         return f"the topic has {len(places)} partitions. How many members of a group must work? With yours, {fit}"
     if (copies := len(places[0].replicas)) < DEMAND["replicas"]:
-        return f"the topic has {copies} replica(s). When one broker is down and another disk fails, what is left?"
+        return (
+            f"the topic has {copies} replica(s). With two, one failure either stops producers with acks=all, or leaves "
+            "acknowledged messages on one broker"
+        )
     least = int(cluster.configuration(topic, "min.insync.replicas"))
     if least < DEMAND["in sync"]:
         return f"min.insync.replicas is {least}, so a message may be acknowledged while only {least} broker has it"
@@ -96,6 +99,7 @@ def survives(before: Sequence[bytes], after: Sequence[bytes], topic: str, cluste
     stored = {record.value: record for record in cluster.read(topic)}
     if lost := [value for value in [*before, *after] if value not in stored]:
         return f"{len(lost)} of your messages are not in the topic, such as {lost[0]!r}: were they acknowledged?"
-    if max(stored[v].timestamp for v in before) >= min(stored[v].timestamp for v in after):
-        return "messages of both lists were stored at the same time: one list is from before the kill, one from after"
+    last, first = max(stored[v].timestamp for v in before), min(stored[v].timestamp for v in after)
+    if not any(last <= killed <= first for killed in three.kills):
+        return "`three.kill` must come after the last message of `before` is stored, and before the first of `after`"
     return None
