@@ -57,17 +57,13 @@ class ThreeBrokers:
 
     def kill(self, number: int) -> None:
         """Kill a broker as by `kill -9`: it closes nothing, and tells nobody. `kills` has the times (ms since 1970)."""
+        broker = self.process(number)
         self.kills.append(round(time.time() * 1000))
-        self._end(number, signal.SIGKILL)
+        end(broker, signal.SIGKILL)
 
     def stop(self, number: int) -> None:
         """Stop a broker in good order: it tells the controller that it leaves."""
-        self._end(number, signal.SIGTERM)
-
-    def _end(self, number: int, by: signal.Signals) -> None:
-        broker = self.process(number)
-        broker.send_signal(by)
-        psutil.wait_procs([broker], WAIT_SECONDS)
+        end(self.process(number), signal.SIGTERM)
 
     @contextmanager
     def suspended(self, numbers: Collection[int]) -> Iterator[None]:
@@ -96,3 +92,9 @@ class ThreeBrokers:
             return False
 
         wait_until(holds, WAIT_SECONDS, every=0.2)
+
+
+def end(broker: psutil.Process, by: signal.Signals) -> None:
+    """Send a signal to a broker's process, and wait until it has ended."""
+    broker.send_signal(by)
+    psutil.wait_procs([broker], WAIT_SECONDS)

@@ -1,5 +1,7 @@
 """Lesson 07: its groups, its measurements, its three brokers, and the exercise that forms a group."""
 
+import time
+
 import psutil
 import pytest
 from kafka import KafkaProducer
@@ -9,6 +11,7 @@ from lib.course.group import Group, rates
 from lib.course.live_chart import Samples
 from lib.course.members import committed, settled
 from lib.course.three_brokers import ThreeBrokers
+from lib.errors import BrokerError
 from lib.settings import Settings
 from lib.wait import wait_until
 
@@ -38,8 +41,18 @@ def test_what_a_group_has_processed_is_what_it_has_committed(cluster, topic, sen
         wait_until(lambda: group.processed.total() >= 100, seconds=30)
         group.leave("ana")
         wait_until(lambda: group.processed.total() == 300, seconds=30)
-        assert rates([group], 0.1) == [0]
+        assert rates([group], [{"ben": []}], 0.1) == [0], "it waits only for members that have partitions"
     assert committed(cluster, topic, topic) == cluster.offsets(topic)
+
+
+def test_a_rate_is_measured_only_once_each_member_with_partitions_works(cluster, topic, send):
+    """The first message takes 2 s, so that a measurement that began at once would see none."""
+    send([b"%d" % n for n in range(100)])
+    with Group(cluster.address, topic, topic, seconds_per_message=2) as group:
+        group.join("ana")
+        shares = settled(cluster, topic, topic, group.members)
+        rates([group], [shares], 0)
+        assert group.processed["ana"] >= 1
 
 
 def test_a_message_in_work_is_not_committed_when_its_member_leaves(cluster, topic, send):
@@ -62,17 +75,19 @@ def test_samples_are_read_until_a_condition_holds():
 
 
 def test_the_gap_of_a_classic_group_is_that_of_its_slow_member(cluster, topic, settings):
-    """It works 3 s longer than a heartbeat interval, and all have to wait for it. No speed is asserted."""
+    """A member joins when it has just begun 6 s of work, and all have to wait for it. No speed is asserted."""
     client = pytest.importorskip("confluent_kafka", reason="the extra `confluent` is not installed").Consumer
     from lib.course.rebalance import longest_gaps
     from lib.producer import start_producer
 
     cluster.delete(topic)
     cluster.create(topic, partitions=4)
-    protocols = {name: {"group.protocol": name} for name in ("classic", "consumer")}
+    protocols = {"classic": {"group.protocol": "classic", "heartbeat.interval.ms": 500}}
+    protocols["consumer"] = {"group.protocol": "consumer"}
     with start_producer(settings, topic, rate=200):
         gaps = longest_gaps(client, cluster, topic, protocols, slow_seconds=6)
-    assert gaps["classic"] > 1000
+    assert gaps["classic"]["while a member joins"] > max(1000, gaps["classic"]["before"])
+    assert all(gap > 0 for gap in gaps["consumer"].values())
 
 
 def test_three_brokers_are_killed_stopped_suspended_and_started_again(settings, tmp_path):
@@ -86,6 +101,9 @@ def test_three_brokers_are_killed_stopped_suspended_and_started_again(settings, 
             assert own.process(2).status() == psutil.STATUS_STOPPED
         wait_until(lambda: own.process(2).status() != psutil.STATUS_STOPPED, seconds=30)
         own.kill(1)
+        assert len(own.kills) == 1 and own.kills[0] <= time.time() * 1000
+        with pytest.raises(BrokerError):
+            own.kill(1)
         own.wait(lambda each: each.leader and 1 not in each.in_sync, "own")
         own.stop(2)
         own.wait(lambda each: each.in_sync == [3], "own")
