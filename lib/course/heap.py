@@ -2,18 +2,10 @@
 
 from lib.spark_session import running_gateway
 
-POOLS = ("Survivor Space", "Tenured Gen")  # of Java's serial collector, which `spark_session` chooses
 
-
-def collect() -> None:
-    """Let Java remove the objects that nobody uses any more."""
-    running_gateway().jvm.System.gc()
-
-
-def survivors_mb() -> float:
-    """The memory, in MB, of the objects that have survived a garbage collection.
-
-    New objects do not count: most of them are garbage already. Some old ones may be, too, since the last `collect`.
-    """
-    pools = running_gateway().jvm.java.lang.management.ManagementFactory.getMemoryPoolMXBeans()
-    return sum(pool.getUsage().getUsed() for pool in pools if pool.getName() in POOLS) / 1e6
+def used_mb() -> float:
+    """The memory, in MB, of the objects that are in use. Lets Java remove all others before, which stops it shortly."""
+    jvm = running_gateway().jvm
+    jvm.System.gc()
+    runtime = jvm.Runtime.getRuntime()
+    return (runtime.totalMemory() - runtime.freeMemory()) / 1e6

@@ -10,7 +10,7 @@ def numbers(query: Consumer) -> dict[str, Callable[[], float]]:
     """{name: function that reads the number now}. The query must have reported a batch.
 
     `arrived`: messages in the topic; `lag`: those that wait; `inputRowsPerSecond`, `batch, tweets` and `batch, seconds`
-    are of the newest batch; `heap, MB` is that of `heap.survivors_mb`.
+    are of the newest batch; `heap, MB` is that of `heap.used_mb`.
     """
 
     def arrived() -> int:
@@ -22,5 +22,5 @@ def numbers(query: Consumer) -> dict[str, Callable[[], float]]:
         "inputRowsPerSecond": lambda: query.progress.last.per_second,
         "batch, tweets": lambda: query.progress.last.verdicts["received"],
         "batch, seconds": lambda: query.progress.last.seconds,
-        "heap, MB": heap.survivors_mb,
+        "heap, MB": heap.used_mb,
     }

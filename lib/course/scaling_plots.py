@@ -69,12 +69,12 @@ def bursts(tables: Mapping[str, pd.DataFrame], limit: int) -> None:
     lags, *panels = plt.subplots(1, 1 + len(tables), figsize=(4 * (1 + len(tables)), 3))[1]
     for (name, table), axes in zip(tables.items(), panels, strict=True):
         table["lag"].plot(ax=lags, label=name)
-        arrivals = table["arrived"].diff(4) / table.index.to_series().diff(4)  # in the last four readings
-        arrivals.plot(ax=axes, label="arrive")
+        arrivals = table["arrived"].diff() / table.index.to_series().diff()
+        arrivals.plot(ax=axes, label="arrive", drawstyle="steps-pre")
         table["inputRowsPerSecond"].plot(ax=axes, drawstyle="steps-post", linestyle="--")
         axes.set(title=f"{name}: tweets per second", yscale="log", ylim=(100, 100_000)), axes.legend(loc="upper right")
     lags.axhline(limit, color="grey", linestyle=":", label="the limit")
-    lags.set(title="lag, in tweets", ylim=(0, None)), lags.legend(loc="upper right")
+    lags.set(title="lag, in tweets", ylim=(0, None)), lags.legend()
     for axes in (lags, *panels):
         axes.set_xlabel("seconds")
     plt.show()
