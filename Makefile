@@ -36,7 +36,7 @@ help:  ## show this list
 
 install: $(STAMP)  ## create the environment, download the jars, and make archives of their classes for a faster start
 	@$(BIN)/python -m lib.infra.jars
-	@$(BIN)/python -m lib.archives || echo "==> everything works without the archives, only it starts later" >&2
+	@$(BIN)/python -m lib.class_data || echo "==> everything works without the archives, only it starts later" >&2
 
 run: $(STAMP)  ## run the whole pipeline once and verify its counts: broker, producer, Spark, trending topics
 	@$(BIN)/python -m lib.course.main_job

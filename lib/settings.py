@@ -58,7 +58,7 @@ class Settings:
     # The folder for everything that the course writes, and the one for Java's class-data archives
     build_dir: Path = ROOT / "build"
     archive_dir: Path = ROOT / "build" / "archives"
-    record_archives: bool = False  # Java processes write an archive when they end: see lib.archives
+    record_archives: bool = False  # Java processes write an archive when they end: see lib.class_data
 
     def __post_init__(self) -> None:
         # Relative to the project: notebooks and child processes run in other folders, and must find the same ones.

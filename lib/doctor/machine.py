@@ -89,7 +89,7 @@ def archives(settings: Settings) -> Finding:
     found = [find_archive(settings, name, path) for name, path in programs.items()]
     if all(found):
         return Finding("good", f"{sum(file.stat().st_size for file in found) // 10**6} MB, for a faster start")
-    return Finding("note", "none: Spark and the broker take about twice the time to start", "python -m lib.archives")
+    return Finding("note", "none: Spark and the broker take about twice the time to start", "python -m lib.class_data")
 
 
 def memory(settings: Settings) -> Finding:

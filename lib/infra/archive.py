@@ -1,7 +1,8 @@
-"""Class-data archive: the classes of a Java program as they are in memory, so that its next start need not read,
-verify and prepare them from jars (https://docs.oracle.com/en/java/javase/17/vm/class-data-sharing.html).
+"""Class-data archive: the classes of a Java program as they are in memory, for a faster start.
 
-`python -m lib.archives` makes one for the broker and one for Spark. Everything works without them, but starts later.
+Without it each start reads, verifies and prepares them from jars (https://docs.oracle.com/en/java/javase/17/vm/class-data-sharing.html).
+
+`python -m lib.class_data` makes one for the broker and one for Spark. Everything works without them, but starts later.
 """
 
 import hashlib

@@ -185,7 +185,7 @@ def own_jars(tmp_path, monkeypatch):
 
 def test_archives_that_are_missing(here, tmp_path):
     found = of("archives", replace(here, archive_dir=tmp_path))
-    assert found.level == "note" and found.remedy == "python -m lib.archives"
+    assert found.level == "note" and found.remedy == "python -m lib.class_data"
 
 
 def test_a_jar_that_is_missing(here, own_jars):

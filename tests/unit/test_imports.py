@@ -21,7 +21,7 @@ FLOORS = (
     {"topics", "tweets", "infra"},
     {"spark_session", "spark_cluster", "trends", "ranking", "recount"},
     {"consumer", "producer"},
-    {"live_table", "reset", "doctor", "archives"},
+    {"live_table", "reset", "doctor", "class_data"},
     {"course"},
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from lib import archives, infra
+from lib import class_data, infra
 from lib.infra.archive import archive_options
 from lib.infra.jars import jars
 from lib.infra.ports import free_port
@@ -15,8 +15,8 @@ from lib.spark_session import running_gateway
 @pytest.fixture(scope="module")
 def files(settings):
     """The two archives of this checkout, made if they are missing."""
-    archives.main([])
-    return archives.archives(settings)
+    class_data.main([])
+    return class_data.archives(settings)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def mapped(pid: int) -> set[str]:
 
 def test_it_makes_only_what_is_missing(files, run_main):
     before = [file.stat().st_mtime_ns for file in files]
-    done = run_main("archives")
+    done = run_main("class_data")
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [file.name for file in files]
     assert [file.stat().st_mtime_ns for file in files] == before
 

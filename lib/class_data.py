@@ -30,7 +30,7 @@ END_SECONDS = 120  # writing Spark's archive takes 10 s on a quiet machine
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m lib.archives", description="Make the archives with which the broker and Spark start sooner."
+        prog="python -m lib.class_data", description="Make the archives with which the broker and Spark start sooner."
     )
     parser.parse_args(argv)
     settings = Settings.from_environment()
