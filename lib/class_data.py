@@ -58,8 +58,8 @@ def make(settings: Settings) -> None:
         new = Path(folder)
         run_pipeline(
             replace(
-                settings, build_dir=new, archive_dir=new, record_archives=True, mode="embedded", brokers=1,
-                bootstrap_servers=f"localhost:{free_port()}", spark_master=Settings.spark_master,
+                settings.without_security(), build_dir=new, archive_dir=new, record_archives=True, mode="embedded",
+                brokers=1, bootstrap_servers=f"localhost:{free_port()}", spark_master=Settings.spark_master,
             )
         )  # fmt: skip
         for name, path in programs().items():

@@ -32,6 +32,9 @@ class JarError(CourseError): ...  # a jar that cannot be downloaded, or whose ch
 class BrokerError(CourseError): ...  # no broker, a port in use, a broker that does not become ready
 
 
+class AccessError(CourseError): ...  # a user, a certificate or an operation that the broker or its client refuses
+
+
 class DockerError(CourseError): ...  # no client, engine, memory or image of Docker, or a command of it that failed
 
 

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--store", metavar="URL", help="the consumer's --store, if it had one")
     options = parser.parse_args(argv)
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         topic = None if options.keep_topic else options.topic
         if topic and not options.yes:
             confirm(settings, cluster, topic)

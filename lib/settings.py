@@ -7,11 +7,12 @@ where it begins: `settings = Settings.from_environment()`.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
 from lib.errors import SettingError, require
+from lib.security import NOTHING, OPEN, Secret, Security
 
 KAFKA_VERSION = "4.3.0"
 JAVA_VERSIONS = (17, 21, 25)  # supported by both Spark 4.2 and Kafka 4.3
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings:
     """Configuration of one run. A duration is a number of seconds, or a text as Spark takes it ("30 seconds").
 
-    Raises SettingError for an address that is not host:port, an unknown mode, or less than one broker.
+    Raises SettingError for an address that is not host:port, an unknown mode, less than one broker, or a security that
+    cannot work.
     """
 
     # The broker
@@ -38,6 +40,12 @@ class Settings:
     retention_mb: int = 512  # per partition
     ready_seconds: float = 60
     answer_seconds: float = 5
+
+    # How clients connect to the broker: see lib.security
+    security_protocol: str = "PLAINTEXT"
+    sasl_user: str = ""
+    sasl_password: Secret = NOTHING
+    ssl_ca_file: str = ""  # relative to the project; certificates in PEM
 
     # Spark: one shuffle partition per core. Its default of 200 makes a small micro-batch 17 times slower.
     spark_master: str = "local[2]"
@@ -64,11 +72,19 @@ class Settings:
         # Relative to the project: notebooks and child processes run in other folders, and must find the same ones.
         for name in ("build_dir", "archive_dir", "compose_file"):
             object.__setattr__(self, name, ROOT / getattr(self, name))
+        if self.ssl_ca_file:
+            object.__setattr__(self, "ssl_ca_file", str(ROOT / self.ssl_ca_file))
+        object.__setattr__(self, "sasl_password", self.security.password)
         hosts_and_ports(self.bootstrap_servers)
         require(self.brokers >= 1, "brokers", self.brokers, "use 1 or more")
         if self.mode not in MODES:
             remedy = f"use one of: {', '.join(MODES)}"
             raise SettingError(f"there is no mode {self.mode!r}", remedy, option="STREAM_MODE", value=self.mode)
+
+    @property
+    def security(self) -> Security:
+        """How clients connect to the broker."""
+        return Security(self.security_protocol, self.sasl_user, self.sasl_password, self.ssl_ca_file)
 
     @property
     def host(self) -> str:
@@ -79,6 +95,11 @@ class Settings:
     def port(self) -> int:
         """The first bootstrap server's port."""
         return hosts_and_ports(self.bootstrap_servers)[0][1]
+
+    def without_security(self) -> Self:
+        """The same for an open broker, such as one that a program starts for itself on this machine."""
+        nothing = {"sasl_user": "", "sasl_password": NOTHING, "ssl_ca_file": ""}
+        return replace(self, security_protocol=OPEN.protocol, **nothing)
 
     def folder(self, name: str) -> Path:
         """The folder build/NAME, created if it does not exist; SettingError if it cannot be written."""

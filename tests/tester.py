@@ -21,9 +21,14 @@ CLOCK = {"message.timestamp.type": "LogAppendTime"}
 TIMEOUTS = {"bootstrap_timeout_ms": PATIENCE_MS, "request_timeout_ms": PATIENCE_MS}
 
 
+def address(settings: Settings) -> dict[str, object]:
+    """The options of each client."""
+    return {"bootstrap_servers": settings.bootstrap_servers} | settings.security.client() | TIMEOUTS
+
+
 def create_topic(settings: Settings) -> None:
     """Create the topic if it does not exist; KafkaError where no broker answers."""
-    with KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **TIMEOUTS) as admin:
+    with KafkaAdminClient(**address(settings)) as admin:
         if settings.topic not in admin.list_topics():
             # Timestamps by the broker's clock, as lib.topics creates topics.
             new = {settings.topic: {"num_partitions": settings.partitions, "replication_factor": 1, "configs": CLOCK}}
@@ -57,15 +62,14 @@ def receive(consumer: KafkaConsumer, place: TopicPartition, offsets: list[int]) 
 
 def round_trip(settings: Settings) -> None:
     """Send and receive; KafkaError where the broker fails."""
-    servers = settings.bootstrap_servers
     place = TopicPartition(settings.topic, 0)  # messages keep their order only within a partition
     create_topic(settings)
-    consumer = KafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, **TIMEOUTS)
-    producer = KafkaProducer(bootstrap_servers=servers, max_block_ms=PATIENCE_MS, **TIMEOUTS)
+    consumer = KafkaConsumer(enable_auto_commit=False, **address(settings))
+    producer = KafkaProducer(max_block_ms=PATIENCE_MS, **address(settings))
     try:
         consumer.assign([place])
         consumer.seek(place, consumer.end_offsets([place])[place])  # skips what the topic already holds
-        print(f">>> 1. INICIANDO PRODUCTOR (Enviando mensajes a {servers})...")
+        print(f">>> 1. INICIANDO PRODUCTOR (Enviando mensajes a {settings.bootstrap_servers})...")
         offsets = send(producer, place)
         print(f">>> 2. INICIANDO CONSUMIDOR (Leyendo de {settings.topic})...")
         receive(consumer, place, offsets)

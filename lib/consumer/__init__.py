@@ -34,6 +34,7 @@ def read_topic(
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", cluster.address)
+        .options(**cluster.security.spark())
         .option("subscribe", topic)
         .option("startingOffsets", json.dumps({topic: first}))
         .option("maxOffsetsPerTrigger", at_most)

@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     query = TrendQuery(options.window, options.slide, options.watermark)
     milliseconds("trigger", options.trigger, least=0)
     require(options.top >= 1, "top", options.top, "use 1 or more")
-    cluster = Cluster(options.bootstrap_servers, settings.answer_seconds)
+    settings = replace(settings, bootstrap_servers=options.bootstrap_servers, spark_master=options.master)
+    cluster = Cluster.of(settings)
     cluster.wait_for_topic(options.topic)  # an error here comes sooner than after Spark's start
     if options.store:
         with closing(Store(options.store)) as store:
             store.exists()  # so does one of the database
-    settings = replace(settings, spark_master=options.master)
     # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
     logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")
     spark = spark_session(settings, throughput=options.available_now)

@@ -11,6 +11,9 @@ REMEDIES = {  # part of Spark's message: what to do about it
     "database or disk is full": "the disk is full: free some space; started again, the query continues where it was",
     "data may have been": "messages expired, or the topic was recreated, while it ran; "
     "reset: python -m lib.reset --keep-topic",
+    "SslAuthenticationException": "set STREAM_SSL_CA_FILE to the certificate of the broker's authority",
+    "SaslAuthenticationException": "check STREAM_SASL_USER and STREAM_SASL_PASSWORD",
+    "AuthorizationException": "ask whoever runs the broker: python -m lib.topics allow TOPIC --user USER",
     "UnknownTopicOrPartition": "the topic was deleted while it ran; reset: python -m lib.reset",
 }
 

@@ -48,7 +48,7 @@ class Consumer:
         self.topic, self.top = options["topic"], options["top"]
         self.spark, self.checkpoint = messages.sparkSession, checkpoint
         self.log = log_of(self.spark)
-        self.cluster = Cluster(cluster.address, STATUS_SECONDS)
+        self.cluster = Cluster(cluster.address, STATUS_SECONDS, cluster.security)
         self.store, self._refused = store, None  # the error that a write has raised
         self._claim = Claim(store, self.output, checkpoint, self.query, self.topic, cluster)
         self.progress = Progress(f"trends, to {self.output}", self.store)

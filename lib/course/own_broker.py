@@ -16,11 +16,11 @@ LEADER_SECONDS = 60
 
 
 def own_settings(settings: Settings, name: str) -> Settings:
-    """Settings of an embedded broker that nobody else uses; all its files are in build/NAME, which is emptied first.
+    """Settings of an open broker that nobody else uses; all its files are in build/NAME, which is emptied first.
 
     The broker, once started by `infra.up`, is stopped when this process ends, if not earlier.
     """
-    folder = settings.build_dir / name
+    settings, folder = settings.without_security(), settings.build_dir / name
     if folder.exists():
         infra.down(replace(settings, mode="embedded", build_dir=folder))  # what an earlier run has left
         shutil.rmtree(folder)

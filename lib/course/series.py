@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = read_values(options.p, paths)
     exit_on_signals()
     console = Console()
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         answered = cluster.answers()
     console.print(f"==> executing {len(paths)} notebook(s); each takes a minute or two", highlight=False)
     try:

@@ -31,7 +31,7 @@ class ThreeBrokers:
 
     def __init__(self, settings: Settings, name: str) -> None:
         own = {"brokers": 3, "bootstrap_servers": f"localhost:{free_port()}", "mode": "embedded"}
-        self.settings = replace(settings, build_dir=settings.build_dir / name, **own)
+        self.settings = replace(settings.without_security(), build_dir=settings.build_dir / name, **own)
         self.kills: list[int] = []
         infra.down(self.settings, volumes=True)
         atexit.register(self.down)
@@ -40,7 +40,7 @@ class ThreeBrokers:
         """Start those that do not run, and wait until all replicas are in sync. May raise what `infra.up` raises."""
         broker = infra.up(self.settings)
         self.settings = replace(self.settings, bootstrap_servers=broker.bootstrap_servers)
-        self.cluster = Cluster(self.settings.bootstrap_servers, self.settings.answer_seconds)
+        self.cluster = Cluster.of(self.settings)
         self.wait(lambda each: len(each.in_sync) == len(each.replicas))
 
     def down(self) -> None:

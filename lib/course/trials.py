@@ -37,7 +37,8 @@ WORDS = "|".join((
 def stream(spark: SparkSession, cluster: Cluster, topic: str, **options: object) -> DataFrame:
     """A topic as a stream, from its first message, at most 100 messages in a micro-batch; options of Spark's reader."""
     kafka = {"kafka.bootstrap.servers": cluster.address, "subscribe": topic, "startingOffsets": "earliest"}
-    return spark.readStream.format("kafka").options(**kafka | {"maxOffsetsPerTrigger": 100} | options).load()
+    kafka |= cluster.security.spark() | {"maxOffsetsPerTrigger": 100}
+    return spark.readStream.format("kafka").options(**kafka | options).load()
 
 
 class Trial(NamedTuple):

@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingError as error:
         show("settings", Finding("missing", error.what, error.remedy))
         return 1
-    show("settings", Finding("good", f"mode {settings.mode}, broker at {settings.bootstrap_servers}"))
+    secured = "" if settings.security_protocol == "PLAINTEXT" else f", {settings.security_protocol}"
+    show("settings", Finding("good", f"mode {settings.mode}, broker at {settings.bootstrap_servers}{secured}"))
     levels = ["good", "good"]
     for name, finding in examine(settings):
         show(name, finding)

@@ -23,7 +23,7 @@ def port(settings: Settings) -> Finding:
     number = settings.port
     if settings.mode == "external":
         return Finding("note", f"{number} is not checked in mode external")
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         if not cluster.port_is_open():
             return Finding("good", f"{number} is free")
         container = published_by(number)
@@ -63,7 +63,7 @@ def engine(settings: Settings) -> Finding:
 
 def broker(settings: Settings) -> Finding:
     """A broker answers, and the addresses that it advertises can be reached from this machine."""
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         addresses = cluster.advertised()
     if not addresses:
         level = "missing" if settings.mode == "external" else "note"
@@ -89,13 +89,14 @@ def unreachable(address: str) -> str:
 def round_trip(settings: Settings) -> Finding:
     """A message is sent and read back, in a topic of its own, which is deleted."""
     topic, reason = f"doctor-{uuid4().hex[:8]}", ""
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         if not cluster.advertised():
             return Finding("note", "not tried: no broker answers")
         try:
             cluster.create(topic, partitions=1)
             try:
-                with KafkaProducer(bootstrap_servers=settings.bootstrap_servers, max_block_ms=3000) as producer:
+                own = {"bootstrap_servers": settings.bootstrap_servers} | settings.security.client()
+                with KafkaProducer(max_block_ms=3000, **own) as producer:
                     producer.send(topic, b"?").get(timeout=3)
                 if [record.value for record in cluster.read(topic)] == [b"?"]:
                     return Finding("good", "a message was sent and read back")

@@ -47,7 +47,7 @@ def up(settings: Settings) -> Broker:
     Concurrent calls start only one. Raises SettingError, BrokerError, JavaError, JarError or DockerError.
     """
     began, address, state = time.monotonic(), settings.bootstrap_servers, State(settings)
-    with Cluster(address, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         mode = mode_of(settings, cluster)
         if not cluster.answers():
             mode.prepare()
@@ -77,7 +77,7 @@ def down(settings: Settings, volumes: bool = False) -> str:
     Safe to call twice. Raises DockerError if containers have to be removed and Docker does not answer.
     """
     state, removed = State(settings), "; its data is removed" if volumes else ""
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster, state.lock():
+    with Cluster.of(settings) as cluster, state.lock():
         if known := managed(settings, cluster):
             done = known.stop(volumes)
             state.forget()
@@ -99,7 +99,7 @@ def status(settings: Settings) -> tuple[bool, str]:
 
     Of several brokers also a line for each partition: its leader, its replicas, and those in sync.
     """
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         details = mode_of(settings, cluster).details
         if cluster.answers():
             topics = ", ".join(cluster.names()) or "none"

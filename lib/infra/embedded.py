@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from lib.errors import BrokerError
-from lib.infra import ports, process
+from lib.infra import ports, process, secured
 from lib.infra.archive import archive_options
 from lib.infra.jars import jars
 from lib.infra.java import LOG_CONFIGURATION, find_java
@@ -23,6 +23,8 @@ def start(settings: Settings, folder: Path, advertised: str = "") -> int:
     It keeps running when the program that started it ends. It gives its clients the address `advertised`, by default
     the bootstrap server's. Raises BrokerError, JavaError or JarError.
     """
+    if settings.security.tls:
+        secured.make_keys(settings, folder)
     return process.start(
         node_command(settings, folder, server_properties(settings, ports.free_port(), advertised)), folder
     )
@@ -46,7 +48,7 @@ def node_command(settings: Settings, folder: Path, configuration: str) -> list:
         f"-Djava.io.tmpdir={settings.folder('tmp')}", "-cp", os.pathsep.join(map(str, jars("broker"))),
     ]  # fmt: skip
     if not (folder / "data" / "meta.properties").exists():
-        format_storage(java, folder, properties)
+        format_storage(java, folder, properties, secured.first_user(settings) if settings.security.tls else "")
     return [*java, *archive_options(settings, "broker", jars("broker")), "kafka.Kafka", properties]
 
 
@@ -59,6 +61,8 @@ def server_properties(settings: Settings, controller_port: int, advertised: str 
         "listeners": f"PLAINTEXT://127.0.0.1:{settings.port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{advertised or f'{settings.host}:{settings.port}'}",
     }
+    if settings.security.tls:
+        values |= secured.properties(settings, settings.build_dir / "broker", controller_port)
     return as_text(values | common_properties(settings))
 
 
@@ -92,10 +96,11 @@ def as_text(properties: dict[str, object]) -> str:
     return "".join(f"{name}={value}\n" for name, value in properties.items())
 
 
-def format_storage(java: list, folder: Path, properties: Path) -> None:
-    """Give an empty data folder its cluster id, as `kafka-storage format` does."""
+def format_storage(java: list, folder: Path, properties: Path, more: str) -> None:
+    """Give an empty data folder its cluster id, as `kafka-storage format` does; `more` are more of its options."""
     command = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", CLUSTER_ID, "-c", properties]
-    done = subprocess.run([*java, *command], capture_output=True, text=True, cwd=folder)
+    command += ["@/dev/stdin"] if more else []
+    done = subprocess.run([*java, *command], input=more, capture_output=True, text=True, cwd=folder)
     if done.returncode:
         reason = ((done.stderr or done.stdout).strip().splitlines() or ["no reason given"])[0]
         raise BrokerError(

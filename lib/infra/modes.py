@@ -9,13 +9,14 @@ from typing import NoReturn
 
 import psutil
 
-from lib.errors import BrokerError, DockerError, SettingError
-from lib.infra import embedded, ports, process
+from lib.errors import AccessError, BrokerError, DockerError, SettingError
+from lib.infra import embedded, ports, process, secured
 from lib.infra.compose import Stack
 from lib.infra.docker import require_compose, require_memory
 from lib.infra.jars import jars
 from lib.infra.java import find_java
 from lib.infra.state import Started, State
+from lib.security import OPEN
 from lib.settings import Settings
 from lib.topics import Cluster
 from lib.wait import wait_until
@@ -82,6 +83,8 @@ class Embedded(Mode):
                 "set STREAM_MODE=external for a broker elsewhere, or STREAM_BOOTSTRAP_SERVERS=localhost:9092",
                 address=self.settings.bootstrap_servers,
             )
+        if self.settings.security != OPEN:
+            secured.check(self.settings, self.folder)
         find_java(self.settings), jars("broker")
 
     def start(self, state: State) -> bool:
@@ -91,7 +94,12 @@ class Embedded(Mode):
                 raise embedded.taken(self.settings.port)
             self.pid = embedded.start(self.settings, self.folder)
             state.write(Started(self.pid, self.settings.bootstrap_servers))
-            self.comes_up()
+            try:
+                self.comes_up()
+            except AccessError:  # its users are those of its data
+                self.stop()
+                state.forget()
+                raise
         if not self.cluster.answers():
             self.give_up(state)
         return not known
@@ -122,7 +130,8 @@ class Embedded(Mode):
     def stop(self, volumes: bool = False) -> str:
         process.end(self.process())
         if volumes:
-            shutil.rmtree(self.folder / "data", ignore_errors=True)
+            for part in ("data", secured.KEYS):
+                shutil.rmtree(self.folder / part, ignore_errors=True)
         return f"broker stopped (process {self.pid})"
 
 
@@ -134,7 +143,7 @@ def advertising(settings: Settings, address: str) -> Iterator[None]:
     `up` would wait in vain. The broker of the same folder is stopped first. Raises what `up` raises.
     """
     settings, state = replace(settings, mode="embedded"), State(settings)
-    with Cluster(settings.bootstrap_servers, settings.answer_seconds) as cluster:
+    with Cluster.of(settings) as cluster:
         mode = Embedded(settings, cluster)
         mode.prepare()
         try:
@@ -168,6 +177,12 @@ class Compose(Mode):
                 + ", ".join(f"localhost:{port}" for port in stack.ports),
                 "unset STREAM_BOOTSTRAP_SERVERS, or for a broker elsewhere: STREAM_MODE=external",
                 option="STREAM_BOOTSTRAP_SERVERS", value=address,
+            )  # fmt: skip
+        if self.settings.security != OPEN:
+            raise SettingError(
+                f"the containers of {stack.file.name} are open brokers, without TLS and users",
+                "unset STREAM_SECURITY_PROTOCOL, or for a broker elsewhere: STREAM_MODE=external",
+                option="STREAM_SECURITY_PROTOCOL", value=self.settings.security_protocol,
             )  # fmt: skip
         require_memory(stack.memory_mb, stack.file.name)
         require_compose()

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from logging.handlers import RotatingFileHandler
 
@@ -26,13 +27,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings.from_environment()
     options = parse_options(argv, settings)
     messages = tweets.stream(**{name: getattr(options, name) for name in TWEETS})
-    with Cluster(options.bootstrap_servers, settings.answer_seconds) as cluster:
+    settings = replace(settings, bootstrap_servers=options.bootstrap_servers)
+    with Cluster.of(settings) as cluster:
         cluster.offsets(options.topic)  # an error if the broker or the topic is missing
     if options.until_stdin_closes:
         # os.read, because a thread that waits in sys.stdin's buffer makes Python abort when it exits.
         threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
     set_up_log(options.log)
-    done = send(messages, options.topic, options.bootstrap_servers, options.rate, stop, options.duration)
+    place = (options.topic, settings.bootstrap_servers)
+    done = send(messages, *place, options.rate, stop, options.duration, **settings.security.client())
     print(json.dumps(done.summary()), flush=True)
 
 

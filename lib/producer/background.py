@@ -24,7 +24,7 @@ class RunningProducer:
     It belongs to the process that started it and ends when that process ends, for whatever reason.
     """
 
-    def __init__(self, arguments: Sequence[str], log_file: Path, options: dict) -> None:
+    def __init__(self, arguments: Sequence[str], log_file: Path, options: dict, environment: dict) -> None:
         self.log_file, self.options = log_file, options
         # Newest first: what Python itself reports, as when the producer fails; the log; the log before its rotation.
         self._logs = [log_file.with_name(log_file.name + ending) for ending in (".err", "", ".1")]
@@ -36,6 +36,7 @@ class RunningProducer:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "lib.producer", "--until-stdin-closes", "--log", str(log_file), *arguments],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, cwd=ROOT,
+                env=os.environ | environment,
             )  # fmt: skip
         self._summary: dict | None = None
 
@@ -125,5 +126,5 @@ def start_producer(settings: Settings, topic: str, **options: object) -> Running
     for name, value in {"topic": topic, "bootstrap_servers": settings.bootstrap_servers, **options}.items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]
     log_file = settings.folder("logs") / f"producer-{topic}-{os.getpid()}.log"
-    STARTED[place] = RunningProducer(arguments, log_file, options)
+    STARTED[place] = RunningProducer(arguments, log_file, options, settings.security.environment())
     return STARTED[place]

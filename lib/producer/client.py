@@ -86,9 +86,11 @@ def send(
         abort(client)
     client.close()
     if delivery.failure or delivery.acked < delivery.sent:
+        forbidden = "AuthorizationFailed" in repr(delivery.failure)  # not always an AuthorizationError
         raise ProducerError(
             f"{delivery.sent - delivery.acked} of {delivery.sent} messages were not acknowledged: {delivery.failure!r}",
-            "check that the broker is up: python -m lib.infra status",
+            "ask whoever runs the broker to let you write" if forbidden
+            else "check that the broker is up: python -m lib.infra status",
             sent=delivery.sent, acked=delivery.acked, failure=delivery.failure,
         )  # fmt: skip
     return delivery

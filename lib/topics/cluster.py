@@ -8,15 +8,16 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import (
-    InvalidConfigurationError,
     InvalidReplicationFactorError,
     InvalidTopicError,
     KafkaError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
 )
 
 from lib.errors import BrokerError, TopicError
 from lib.topics.connection import Connection
+from lib.topics.refusal import REFUSED, refusal
 from lib.wait import wait_until
 
 DELETE_SECONDS = 60  # a deleted topic stays in the metadata for a moment
@@ -161,13 +162,11 @@ class Cluster(Connection):
         self.configuration(topic, name)
         change = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
 
-        def alter(client: KafkaAdminClient) -> None:
-            try:
-                client.alter_configs([change])
-            except InvalidConfigurationError as error:
-                raise TopicError(f"the broker refuses {name}={value}", str(error), name=name, value=value) from None
-
-        self.ask(alter)
+        answer = self.ask(lambda client: client.alter_configs([change]))["topic"][topic]  # "OK", or the error as a text
+        if TopicAuthorizationFailedError.__name__ in answer:
+            raise refusal(TopicAuthorizationFailedError(topic), self.address, self.security)
+        if answer != "OK":
+            raise TopicError(f"the broker refuses {name}={value}", answer, name=name, value=value)
 
     def topic_id(self, topic: str) -> str:
         """The topic's unique id, which changes when it is deleted and recreated. TopicError if it does not exist."""
@@ -185,6 +184,8 @@ class Cluster(Connection):
 
     def _describe(self, topic: str) -> dict:
         (found,) = self.ask(lambda client: client.describe_topics([topic]))
+        if found["error_code"] == TopicAuthorizationFailedError.errno:
+            raise refusal(TopicAuthorizationFailedError(topic), self.address, self.security)
         if found["error_code"] or not found["partitions"]:
             raise TopicError(
                 f"topic {topic} does not exist",
@@ -199,10 +200,10 @@ class Cluster(Connection):
         """The messages from `start` (default: the earliest stored) up to, not including, `end` (default: the latest).
 
         In offset order within a partition; those of aborted transactions are left out. Raises BrokerError if nothing
-        arrives for `answer_seconds`.
+        arrives for `answer_seconds`, and AccessError if the user may see the topic but not read it.
         """
         start, end = start or self.offsets(topic, "earliest"), end or self.offsets(topic)
-        consumer = KafkaConsumer(bootstrap_servers=self.address, **COMMITTED)
+        consumer = self._consumer()
         try:
             todo = {TopicPartition(topic, number): last for number, last in end.items() if start[number] < last}
             consumer.assign(list(todo))
@@ -225,6 +226,8 @@ class Cluster(Connection):
                         "check that the broker is up: python -m lib.infra status",
                         topic=topic,
                     )
+        except REFUSED as error:
+            raise refusal(error, self.address, self.security) from None
         finally:
             consumer.close()
 
@@ -235,14 +238,15 @@ class Cluster(Connection):
         """
         with self._lock:
             try:
-                self._reader = self._reader or KafkaConsumer(
-                    bootstrap_servers=self.address, max_partition_fetch_bytes=1, max_poll_records=1, **COMMITTED
-                )
+                self._reader = self._reader or self._consumer(max_partition_fetch_bytes=1, max_poll_records=1)
                 found = [self._first(TopicPartition(topic, number), offset) for number, offset in start.items()]
             except KafkaError:
                 self.close()
                 return None
         return min(filter(None, found), default=None)
+
+    def _consumer(self, **options: int) -> KafkaConsumer:
+        return KafkaConsumer(bootstrap_servers=self.address, **self.security.client(), **COMMITTED, **options)
 
     def _first(self, place: TopicPartition, offset: int) -> int | None:
         self._reader.assign([place])

@@ -17,7 +17,9 @@ from kafka.errors import (
 )
 
 from lib.errors import BrokerError, TopicError
-from lib.settings import hosts_and_ports
+from lib.security import OPEN, Security
+from lib.settings import Settings, hosts_and_ports
+from lib.topics.refusal import REFUSED, check_access, check_protocol, refusal
 from lib.wait import wait_until
 
 T = TypeVar("T")
@@ -29,15 +31,21 @@ class Connection:
     """A connection to the cluster at an address such as "localhost:9092" (several: separated by commas).
 
     Safe to use from several threads. Its admin client is reopened after a failure, such as a restart of the broker.
-    Every method that asks the broker raises BrokerError if none answers within `answer_seconds`. Raises SettingError if
-    the address is not host:port.
+    Every method that asks the broker raises BrokerError if none answers within `answer_seconds`, and AccessError if it
+    refuses the user or the operation, or if its certificate is refused. Raises SettingError if the address is not
+    host:port.
     """
 
-    def __init__(self, address: str, answer_seconds: float = 5) -> None:
-        self.address, self.answer_seconds = address, answer_seconds
+    def __init__(self, address: str, answer_seconds: float = 5, security: Security = OPEN) -> None:
+        self.address, self.answer_seconds, self.security = address, answer_seconds, security
         self._hosts_and_ports = hosts_and_ports(self.address)
         self._client: KafkaAdminClient | None = None
         self._lock = threading.RLock()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The connection that the settings describe."""
+        return cls(settings.bootstrap_servers, settings.answer_seconds, settings.security)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address!r})"
@@ -71,6 +79,9 @@ class Connection:
                 return question(self._open())
             except UnknownTopicOrPartitionError:
                 raise TopicError("there is no such topic", "list the topics: python -m lib.topics list") from None
+            except REFUSED as error:
+                self.close()
+                raise refusal(error, self.address, self.security) from None
             except KafkaError as error:
                 self.close()
                 raise BrokerError(
@@ -85,10 +96,14 @@ class Connection:
         try:
             # A KafkaAdminClient (3.0.12) that cannot connect leaves a thread and its sockets behind.
             wait_until(self.port_is_open, self.answer_seconds, every=0.1)
+            if self.security != OPEN:
+                check_access(self._hosts_and_ports, self.security, self.answer_seconds)
             self._client = KafkaAdminClient(
-                bootstrap_servers=self.address, bootstrap_timeout_ms=patience, request_timeout_ms=patience
-            )
+                bootstrap_servers=self.address, bootstrap_timeout_ms=patience, request_timeout_ms=patience,
+                **self.security.client(),
+            )  # fmt: skip
         except (KafkaError, TimeoutError):
+            check_protocol(self._hosts_and_ports, self.security)
             raise BrokerError(
                 f"no broker answers at {self.address} (tried for {self.answer_seconds:g} s)",
                 "start one: make up (or: python -m lib.infra up); or use another: STREAM_BOOTSTRAP_SERVERS=host:port",

@@ -91,6 +91,13 @@ def test_a_name_that_is_not_allowed(cluster):
     assert refused.value.data == {"topic": "with space"}
 
 
+def test_a_value_that_the_broker_refuses_is_told(cluster, topic, run_main):
+    before = cluster.configuration(topic, "retention.ms")
+    run = run_main("topics", "alter", topic, "retention.ms=banana")
+    assert type(run.error) is TopicError and run.error.data == {"name": "retention.ms", "value": "banana"}
+    assert cluster.configuration(topic, "retention.ms") == before
+
+
 @pytest.mark.parametrize("address", ["localhost:1", "no-such-host.invalid:9092"])
 def test_a_missing_broker_is_reported(run_main, address):
     settings = {"STREAM_BOOTSTRAP_SERVERS": address, "STREAM_ANSWER_SECONDS": 0.5}

@@ -16,6 +16,7 @@ from lib.settings import ROOT
 # From the bottom: what stands on one floor imports nothing from a floor above.
 FLOORS = (
     {"errors"},
+    {"security"},
     {"settings"},
     {"wait", "query"},
     {"topics", "tweets", "infra"},
