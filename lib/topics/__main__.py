@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif options.command == "allow":
             allow_reading(cluster, options.user, options.topic)
             print(f"topic {options.topic}: {options.user} may read it")
-        else:
+        elif options.command == "read":
             print_messages(cluster, options.topic, options.max)
 
 
