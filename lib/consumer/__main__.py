@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     stop(spark)
     Console().print(table(consumer.store.ranking(options.top), totals))
     if unreported := consumer.store.unreported():
-        print(f"note: the numbers of {unreported} batches were lost with their process; their windows were not")
+        print(
+            f"note: the numbers of {unreported} batches are missing: they were lost with a process, or Spark had to "
+            "repeat tasks, and counted these twice. The windows are right"
+        )
     print(json.dumps(totals), flush=True)
 
 

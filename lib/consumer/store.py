@@ -146,7 +146,8 @@ class Store:
         self.transact(put)
 
     def report(self, number: int, newest: int | None, verdicts: dict[str, int]) -> None:
-        """Add to a batch what Spark has reported: its newest event time (ms), and how many messages were what."""
+        """Add to a batch what Spark has reported: its newest event time (ms), and how many messages were what; {} if
+        these numbers cannot be right."""
         values = {"newest": None if newest is None else time(newest), **verdicts}
         reported = sa.update(BATCHES).where(BATCHES.c.batch == number).values(values)
         self.transact(lambda connection: connection.execute(reported))
@@ -167,15 +168,17 @@ class Store:
             return dict(connection.execute(sa.select(RUN)).all())
 
     def totals(self) -> dict[str, int]:
-        """{received, counted, duplicates, late, malformed}, in messages, of all batches that Spark has reported."""
+        """{received, counted, duplicates, late, malformed}, in messages, of all batches but the `unreported` ones."""
         sums = [sa.func.coalesce(sa.func.sum(BATCHES.c[verdict]), 0) for verdict in VERDICTS]
         with self.connect() as connection:
             return dict(zip(VERDICTS, connection.execute(sa.select(*sums)).one(), strict=True))
 
     def unreported(self) -> int:
-        """How many batches are counted, but their numbers were lost with the process; the newest one not included."""
-        newest = sa.select(sa.func.max(BATCHES.c.batch)).scalar_subquery()
-        lost = sa.select(sa.func.count()).where(BATCHES.c.received.is_(None), BATCHES.c.batch < newest)
+        """How many batches are counted, but their numbers were lost with the process, or were not right. The newest one
+        is not among them while its report may still come."""
+        last = sa.select(sa.func.max(BATCHES.c.batch)).scalar_subquery()
+        ended = (BATCHES.c.batch < last) | BATCHES.c.newest.is_not(None)
+        lost = sa.select(sa.func.count()).where(BATCHES.c.received.is_(None), ended)
         with self.connect() as connection:
             return connection.scalar(lost)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import event, select
 
+from lib.consumer.progress import add_up
 from lib.consumer.store import DEAD_LETTERS, WINDOWS, Batch, Store
 
 NOON = 1767268800000  # 2026-01-01T12:00:00Z
@@ -65,8 +66,15 @@ def test_what_spark_did_not_report_is_told_and_not_guessed(store):
     assert store.unreported() == 1, "batch 1; the report of the newest one may still come"
     write(store, 0, counts(1, 0))
     assert store.totals() == VERDICTS, "a batch that is replayed keeps its numbers until they are reported again"
+    store.report(2, NOON + 9000, {})
+    assert store.unreported() == 2, "the newest one, too: its report has come, and was wrong"
     store.report(2, None, dict.fromkeys(VERDICTS, 0))
     assert store.totals() == VERDICTS
+
+
+def test_numbers_that_count_repeated_tasks_twice_do_not_add_up():
+    once = {"received": 12, "counted": 5, "duplicates": 4, "late": 2, "malformed": 1}
+    assert add_up(once) and not add_up(once | {"received": 15})
 
 
 def test_an_empty_store_has_nothing(store):
