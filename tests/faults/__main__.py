@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if left:
         print("left behind: " + "\n".join(left))
     if not options.only and options.seed is None and options.runs is None:
-        RESULTS.write_text(text)
+        by_hand = RESULTS.read_text().rpartition("|\n")[2]  # what is written below the table
+        RESULTS.write_text(text + by_hand)
     return int(bool(left) or not results or not all(result.right for result in results))
 
 
