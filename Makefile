@@ -50,10 +50,10 @@ quick: install  ## run the tests that need no broker, in under two minutes
 	@$(BIN)/python -m ruff check --quiet .
 	@$(PYTEST) tests/unit tests/spark
 
-bench: install  ## measure the consumer: drain of a backlog, micro-batch time, time to the first rows (20 minutes)
+bench: install  ## measure the consumer beside the usual way: first rows, micro-batch, backlog (an hour)
 	@$(BIN)/python -m tests.benchmarks
 
-faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (40 minutes)
+faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (half an hour)
 	@$(BIN)/python -m tests.faults
 
 notebooks: install  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
