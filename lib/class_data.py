@@ -16,7 +16,8 @@ from lib import infra, tweets
 from lib.consumer import read_topic, start
 from lib.errors import JavaError, run
 from lib.infra.archive import find_archive, prefix
-from lib.infra.jars import jars
+from lib.infra.jars import paths
+from lib.infra.java import find_java
 from lib.infra.ports import free_port
 from lib.producer.client import send
 from lib.query import TrendQuery
@@ -41,14 +42,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{file.name}: {file.stat().st_size / 1e6:.0f} MB")
 
 
-def programs() -> dict[str, list[Path]]:
-    """{name of an archive: the class path of its program}."""
-    return {"broker": jars("broker"), "spark": class_path()}
+def class_paths() -> dict[str, list[Path]]:
+    """{name of an archive: the class path of its program}, where the jars are, or will be once they are downloaded."""
+    return {"broker": paths("broker"), "spark": class_path(paths("connector"))}
 
 
 def archives(settings: Settings) -> list[Path | None]:
     """The two archives for this Java and these jars; None for one that does not exist."""
-    return [find_archive(settings, name, path) for name, path in programs().items()]
+    java = find_java(settings)
+    return [find_archive(settings, name, java, path) for name, path in class_paths().items()]
 
 
 def make(settings: Settings) -> None:
@@ -62,12 +64,13 @@ def make(settings: Settings) -> None:
                 brokers=1, bootstrap_servers=f"localhost:{free_port()}", spark_master=Settings.spark_master,
             )
         )  # fmt: skip
-        for name, path in programs().items():
+        java = find_java(settings)
+        for name, path in class_paths().items():
             written = new / f"{name}.jsa"
             if not written.exists():
                 raise JavaError(f"Java did not write {written.name}", "nothing: all works without it", file=name)
             size = written.stat().st_size
-            os.replace(written, settings.archive_dir / f"{prefix(settings, name, path)}{size}.jsa")
+            os.replace(written, settings.archive_dir / f"{prefix(name, java, path)}{size}.jsa")
     for old in set(settings.archive_dir.glob("*.jsa")) - set(archives(settings)):
         old.unlink()
 

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from lib.errors import QueryError, SettingError
 from lib.infra.archive import archive_options
 from lib.infra.jars import jars
-from lib.infra.java import LOG_CONFIGURATION, java_home
+from lib.infra.java import LOG_CONFIGURATION, find_java, home_of
 from lib.settings import ROOT, Settings
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
@@ -52,8 +52,9 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
         return running
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM already, with its own options
         return SparkSession.builder.appName(name).config(map=sql_options(settings, throughput)).getOrCreate()
-    set_environment(settings)
-    options = sql_options(settings, throughput) | jvm_options(settings, throughput)
+    java = find_java(settings)
+    set_environment(settings, java)
+    options = sql_options(settings, throughput) | jvm_options(settings, throughput, java)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())
     context = SparkContext(gateway=running_gateway() or launch(conf, settings.folder("logs")), conf=conf)
     if on_cluster(master):  # for Python code that executors run, such as that of transformWithState
@@ -105,9 +106,9 @@ def stop(spark: SparkSession) -> None:
     forget() if died() else spark.stop()
 
 
-def set_environment(settings: Settings) -> None:
+def set_environment(settings: Settings, java: Path) -> None:
     """Set the environment variables that Spark's start reads, and remove those of another Spark."""
-    os.environ["JAVA_HOME"] = str(java_home(settings))
+    os.environ["JAVA_HOME"] = str(home_of(java))
     # The UI and the block manager bind to it; there is no option for it.
     os.environ["SPARK_LOCAL_IP"] = settings.driver_host
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -167,26 +168,26 @@ def sql_options(settings: Settings, throughput: bool) -> dict[str, str]:
     }
 
 
-def class_path() -> list[Path]:
+def class_path(connector: list[Path]) -> list[Path]:
     """What comes first on the class path: the jars of pyspark from which most classes are loaded, so that they are
     found without looking through the 250 others (half a second sooner), and the connector's."""
     names = "spark-catalyst scala-library spark-core spark-sql-api spark-sql scala-reflect hadoop-client-api janino"
     folder = Path(pyspark.__file__).parent / "jars"
-    return [jar for name in names.split() for jar in folder.glob(f"{name}[-_][0-9]*.jar")] + jars("connector")
+    return [jar for name in names.split() for jar in folder.glob(f"{name}[-_][0-9]*.jar")] + connector
 
 
-def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
-    """The options of the driver's JVM, which are read only at its start."""
+def jvm_options(settings: Settings, throughput: bool, java: Path) -> dict[str, str]:
+    """The options of the driver's JVM, which are read only at its start; `java` is the program."""
     connector, temporary = jars("connector"), settings.folder("tmp").as_posix()
-    log = settings.folder("logs") / "spark.log"
-    java = [
+    log, first = settings.folder("logs") / "spark.log", class_path(connector)
+    flags = [
         f'"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}"', f'"-Dcourse.log={log.as_posix()}"',
         "-Dcourse.level=WARN", f'"-Djava.io.tmpdir={temporary}"', "-XX:+UseSerialGC", "-XX:MetaspaceSize=256m",
         f"-Xms{min(512, settings.driver_memory_mb)}m",
     ]  # fmt: skip
     if not throughput:  # with this option Java reserves 48 MB for compiled code, which a lesson's queries fill
-        java += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
-    java += archive_options(settings, "spark", class_path())
+        flags += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
+    flags += [f'"{flag}"' for flag in archive_options(settings, "spark", java, first)]  # a path may have a space
     # A class path is read on the driver's machine; executors fetch these from the driver.
     cluster = {"spark.jars": ",".join(jar.as_uri() for jar in connector)} if on_cluster(settings.spark_master) else {}
     return cluster | {
@@ -195,8 +196,8 @@ def jvm_options(settings: Settings, throughput: bool) -> dict[str, str]:
         "spark.driver.memory": f"{settings.driver_memory_mb}m",
         "spark.executor.memory": f"{settings.executor_memory_mb}m",
         "spark.local.dir": temporary,
-        "spark.driver.extraClassPath": os.pathsep.join(map(str, class_path())),
-        "spark.driver.extraJavaOptions": " ".join(java),
+        "spark.driver.extraClassPath": os.pathsep.join(map(str, first)),
+        "spark.driver.extraJavaOptions": " ".join(flags),
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         # What the web UI would show of the past is kept in the heap, with or without a UI: 1,000 of each by default.

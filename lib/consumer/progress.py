@@ -71,8 +71,8 @@ class Progress(StreamingQueryListener):
             "malformed": arrived["malformed"],
         }
         verdicts = {key: int(n) for key, n in verdicts.items()}
-        (source,) = progress.sources
         self.store.report(progress.batchId, arrived["newest_ms"], verdicts if add_up(verdicts) else {})
+        (source,) = progress.sources
         self.offsets = by_partition(source.endOffset)
         left = sum(by_partition(source.latestOffset).values()) - sum(self.offsets.values())
         report = BatchReport(

@@ -79,15 +79,9 @@ def jars(settings: Settings) -> Finding:
 
 
 def archives(settings: Settings) -> Finding:
-    from lib.infra.archive import find_archive
-    from lib.infra.jars import paths, wrong
-    from lib.spark_session import class_path
+    from lib import class_data
 
-    if wrong("broker") or wrong("connector"):
-        return Finding("note", "not checked: they belong to the jars")
-    programs = {"broker": paths("broker"), "spark": class_path()}
-    found = [find_archive(settings, name, path) for name, path in programs.items()]
-    if all(found):
+    if all(found := class_data.archives(settings)):
         return Finding("good", f"{sum(file.stat().st_size for file in found) // 10**6} MB, for a faster start")
     return Finding("note", "none: Spark and the broker take about twice the time to start", "python -m lib.class_data")
 

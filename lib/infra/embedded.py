@@ -42,14 +42,15 @@ def node_command(settings: Settings, folder: Path, configuration: str) -> list:
             "free some space there, or set STREAM_BUILD_DIR to another folder",
             folder=folder, reason=error.strerror,
         ) from None  # fmt: skip
+    program, class_path = find_java(settings), jars("broker")
     java = [  # the flags halve the time to the first acknowledged message
-        find_java(settings), f"-Xmx{settings.broker_heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+        program, f"-Xmx{settings.broker_heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
         f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}", f"-Dcourse.log={folder / 'broker.log'}",
-        f"-Djava.io.tmpdir={settings.folder('tmp')}", "-cp", os.pathsep.join(map(str, jars("broker"))),
+        f"-Djava.io.tmpdir={settings.folder('tmp')}", "-cp", os.pathsep.join(map(str, class_path)),
     ]  # fmt: skip
     if not (folder / "data" / "meta.properties").exists():
         format_storage(java, folder, properties, secured.first_user(settings) if settings.security.tls else "")
-    return [*java, *archive_options(settings, "broker", jars("broker")), "kafka.Kafka", properties]
+    return [*java, *archive_options(settings, "broker", program, class_path), "kafka.Kafka", properties]
 
 
 def server_properties(settings: Settings, controller_port: int, advertised: str = "") -> str:

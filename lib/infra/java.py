@@ -48,7 +48,12 @@ def find_java(settings: Settings) -> Path:
 
 def java_home(settings: Settings) -> Path:
     """The folder of the Java in use, with links followed: what JAVA_HOME should be."""
-    return find_java(settings).resolve().parent.parent
+    return home_of(find_java(settings))
+
+
+def home_of(java: Path) -> Path:
+    """The folder of a `java` program, with links followed."""
+    return java.resolve().parent.parent
 
 
 def java_version(java: Path) -> int | None:

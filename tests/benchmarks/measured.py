@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+import pyspark
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -26,7 +27,7 @@ from lib.spark_session import spark_session, stop
 from lib.topics import Cluster
 from lib.wait import stop_signal, wait_until
 
-CONNECTOR = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
+CONNECTOR = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{pyspark.__version__}"
 SCHEMA = "id STRING, text STRING, created_at TIMESTAMP"
 
 

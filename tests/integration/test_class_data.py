@@ -1,5 +1,6 @@
 """Class-data archives: made by one command, used by both Java processes, and never needed."""
 
+import shlex
 from dataclasses import replace
 
 import psutil
@@ -8,8 +9,9 @@ import pytest
 from lib import class_data, infra
 from lib.infra.archive import archive_options
 from lib.infra.jars import jars
+from lib.infra.java import find_java
 from lib.infra.ports import free_port
-from lib.spark_session import running_gateway
+from lib.spark_session import jvm_options, running_gateway
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,17 @@ def test_an_archive_that_is_cut_off_is_not_used(files, own_broker, tmp_path):
 
 
 def test_other_jars_get_no_archive(files, settings):
-    assert archive_options(settings, "broker", jars("broker"))
-    assert not archive_options(settings, "broker", jars("broker")[1:])
+    java = find_java(settings)
+    assert archive_options(settings, "broker", java, jars("broker"))
+    assert not archive_options(settings, "broker", java, jars("broker")[1:])
+
+
+def test_its_folder_may_have_a_space(files, settings, tmp_path):
+    own = replace(settings, archive_dir=tmp_path / "my course")
+    own.archive_dir.mkdir()
+    (own.archive_dir / files[1].name).symlink_to(files[1])
+    options = jvm_options(own, throughput=False, java=find_java(own))["spark.driver.extraJavaOptions"]
+    assert f"-XX:SharedArchiveFile={own.archive_dir / files[1].name}" in shlex.split(options)
 
 
 def test_java_ignores_one_that_does_not_fit_in_silence(files, own_broker, tmp_path):

@@ -111,7 +111,8 @@ def test_a_build_folder_that_cannot_be_written_is_refused(tmp_path):
 @pytest.mark.parametrize("memory, first", [(256, "-Xms256m"), (1024, "-Xms512m")])
 def test_spark_s_first_heap_is_within_its_memory(memory, first):
     """Java refuses to start with a first heap above the largest."""
-    options = jvm_options(Settings(driver_memory_mb=memory), throughput=False)
+    settings = Settings(driver_memory_mb=memory)
+    options = jvm_options(settings, throughput=False, java=find_java(settings))
     assert options["spark.driver.memory"] == f"{memory}m" and first in options["spark.driver.extraJavaOptions"].split()
 
 
