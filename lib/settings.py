@@ -53,6 +53,7 @@ class Settings:
     driver_memory_mb: int = 1024
     driver_host: str = "127.0.0.1"  # where a cluster's workers reach this machine's driver, which listens there only
     executor_memory_mb: int = 512  # on a cluster
+    executor_java_options: str = ""  # on a cluster: more options of the executors' JVMs
     spark_ui: bool = False
 
     # The defaults of lib.consumer's options. A notebook has its own parameters instead.

@@ -195,6 +195,7 @@ def jvm_options(settings: Settings, throughput: bool, java: Path) -> dict[str, s
         "spark.driver.bindAddress": settings.driver_host,
         "spark.driver.memory": f"{settings.driver_memory_mb}m",
         "spark.executor.memory": f"{settings.executor_memory_mb}m",
+        "spark.executor.extraJavaOptions": settings.executor_java_options,
         "spark.local.dir": temporary,
         "spark.driver.extraClassPath": os.pathsep.join(map(str, first)),
         "spark.driver.extraJavaOptions": " ".join(flags),

@@ -21,6 +21,8 @@ from lib.spark_session import spark_session, stop
 from lib.topics import Cluster
 from lib.wait import stop_signal
 
+LARGE_BACKLOG = 500_000  # messages: to compile for throughput takes time, which fewer messages do not give back
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings.from_environment()
@@ -36,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             store.exists()  # so does one of the database
     # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
     logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")
-    spark = spark_session(settings, throughput=options.available_now)
+    backlog = sum(cluster.offsets(options.topic, "latest").values())
+    spark = spark_session(settings, throughput=options.available_now and backlog > LARGE_BACKLOG)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     consumer = start(

@@ -20,6 +20,7 @@ from tests.conftest import gone
 from tests.integration.conftest import FLAGS
 
 TWEETS, BATCH = 30_000, 10_000
+SHORT = "-XX:TieredStopAtLevel=1"  # executors that compile quickly, for a short run
 EXECUTED = """
 import psutil
 from pyspark.sql.functions import udf
@@ -93,7 +94,7 @@ def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
     fill(TWEETS, *FLAGS)
     here, there = tmp_path / "local", tmp_path / "cluster"
     options = ["--topic", topic, "--available-now", "--output"]
-    environment = {"STREAM_BATCH_MESSAGES": str(BATCH)}
+    environment = {"STREAM_BATCH_MESSAGES": str(BATCH), "STREAM_EXECUTOR_JAVA_OPTIONS": f"{SHORT} -Dstream.test=yes"}
     local = run_module("consumer", *options, here, environment=environment, timeout=300)
     assert local.returncode == 0, local.stderr
 
@@ -111,6 +112,7 @@ def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
 
     [executor] = wait_until(lambda: executors(known.pids[2]), seconds=240, every=0.2)
     assert on_loopback(consumer.pid, *known.pids), "the driver and the executors, too"
+    assert "-Dstream.test=yes" in executor.cmdline()
     number = wait_until(unfinished, seconds=240)
     used = executor.cpu_times().user
     wait_until(lambda: executor.cpu_times().user > used + 0.1, seconds=60, every=0.01)  # it works on the batch
