@@ -11,13 +11,14 @@ import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
+from lib.tweets.encoding import AN_EMOJI, HASHTAG, KEY, NOTHING, UPPER, encode, to_json
 from lib.tweets.options import BLOCK, check
-from lib.tweets.vocabulary import EMOJI, HASHTAGS, PHRASES, USERS
+from lib.tweets.vocabulary import EMOJI, HASHTAGS, USERS
 
 FIXED_START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JITTER_MS = 3000  # a tweet is up to this old when it is sent
@@ -27,7 +28,8 @@ RESEND_WITHIN = 100  # a duplicate repeats one of the last 100 tweets, as a clie
 
 PLAIN, LATE, DUPLICATE, MALFORMED = range(4)  # kinds of messages
 TAG_SHARES = 1 / np.arange(1, len(HASHTAGS) + 1)
-USER_SHARES = 1 / np.arange(1, len(USERS) + 1) ** 0.8
+TAG_EDGES = np.cumsum(TAG_SHARES)
+USER_EDGES = np.cumsum(1 / np.arange(1, len(USERS) + 1) ** 0.8)
 
 
 class Message(NamedTuple):
@@ -54,23 +56,36 @@ def stream(
     """
     check(count, seed, start, rate, late, duplicates, malformed)
     kinds = plan(BLOCK if count is None else count, seed, late, duplicates, malformed)
-    return itertools.islice(messages(seed, round(start.timestamp() * 1000), rate, kinds), count)
+    endless = blocks(seed, round(start.timestamp() * 1000), rate, kinds)
+    return itertools.islice(itertools.chain.from_iterable(endless), count)
 
 
-def messages(seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> Iterator[Message]:
-    """Endless messages; message i is of the kind kinds[i % n]. `kinds` has the shape (n,)."""
+def blocks(seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> Iterator[list[Message]]:
+    """Endless blocks of BLOCK messages; message i is of the kind kinds[i % n]. `kinds` has the shape (n,)."""
     recent: list[Message] = []
+    has_duplicates = (kinds == DUPLICATE).any()
     # Always a whole block, so that the tweets do not depend on the count.
     for first in itertools.count(0, BLOCK):
         block_kinds = kinds[np.arange(first, first + BLOCK) % len(kinds)]
-        resend = np.random.default_rng([seed, 4, first]).integers(0, RESEND_WITHIN, BLOCK)
-        for i, message in enumerate(tweets(first, BLOCK, seed, start_ms, rate, block_kinds)):
-            if block_kinds[i] == DUPLICATE:
-                message = recent[resend[i] % len(recent)]
-            elif block_kinds[i] == PLAIN:
-                recent.append(message)
-                del recent[:-RESEND_WITHIN]
-            yield message
+        block = tweets(first, seed, start_ms, rate, block_kinds)
+        if has_duplicates:
+            resend = np.random.default_rng([seed, 4, first]).integers(0, RESEND_WITHIN, BLOCK)
+            recent = repeat_tweets(block, block_kinds, resend, recent)
+        yield block
+
+
+def repeat_tweets(block: list[Message], kinds: np.ndarray, resend: np.ndarray, recent: list[Message]) -> list[Message]:
+    """Replace each duplicate of a block by one of the last plain tweets, and return those after the block.
+
+    `recent` are those before the block; duplicate i repeats the one that the draw resend[i] selects.
+    """
+    is_plain = kinds == PLAIN
+    plain = recent + list(itertools.compress(block, is_plain.tolist()))
+    before = len(recent) + np.cumsum(is_plain)
+    for i in np.flatnonzero(kinds == DUPLICATE):
+        latest = plain[max(0, before[i] - RESEND_WITHIN) : before[i]]
+        block[i] = latest[resend[i] % len(latest)]
+    return plain[-RESEND_WITHIN:]
 
 
 def plan(count: int, seed: int, late: float, duplicates: float, malformed: float) -> np.ndarray:
@@ -87,58 +102,48 @@ def plan(count: int, seed: int, late: float, duplicates: float, malformed: float
     return kinds
 
 
-def tweets(first: int, size: int, seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> Iterator[Message]:
-    """Messages `first` to first + size - 1, each of its kind; the caller replaces the duplicates."""
+def tweets(first: int, seed: int, start_ms: int, rate: float, kinds: np.ndarray) -> list[Message]:
+    """Messages `first` to first + BLOCK - 1, each of its kind; the caller replaces the duplicates."""
     rng = np.random.default_rng([seed, 2, first])
-    numbers = np.arange(first, first + size)
+    numbers = np.arange(first, first + BLOCK)
     due_ms = numbers if rate == 0 else np.floor(numbers * 1000 / rate).astype(np.int64)
-    created_ms = start_ms + due_ms - rng.integers(0, JITTER_MS, size) - LATE_MS * (kinds == LATE)
-    created = np.datetime_as_string(created_ms.astype("datetime64[ms]"))
+    created_ms = start_ms + due_ms - rng.integers(0, JITTER_MS, BLOCK) - LATE_MS * (kinds == LATE)
+    users = pick(rng.random(BLOCK), USER_EDGES)
+    tags = pick(rng.random(BLOCK), popularity(due_ms / 1000, seed))
+    second = pick(rng.random(BLOCK), TAG_EDGES)
+    how_many = rng.choice(4, BLOCK, p=[0.1, 0.6, 0.25, 0.05])
+    phrases, emoji, retweets = rng.integers(0, 1 << 30, BLOCK), rng.random(BLOCK), rng.geometric(0.3, BLOCK) - 1
 
-    users = pick(rng.random(size), USER_SHARES)
-    tags = pick(rng.random(size), popularity(due_ms / 1000, seed))
-    second = pick(rng.random(size), TAG_SHARES)
-    how_many = rng.choice(4, size, p=[0.1, 0.6, 0.25, 0.05])
-    phrases, emoji, retweets = rng.integers(0, 1 << 30, size), rng.random(size), rng.geometric(0.3, size) - 1
-
-    for i in range(size):
-        tag, language = HASHTAGS[tags[i]]
-        options = PHRASES[language]
-        text = options[phrases[i] % len(options)]
-        if how_many[i]:
-            text += f" #{tag}"
-        if how_many[i] > 1:
-            text += f" #{HASHTAGS[second[i]][0]}"
-        if how_many[i] > 2:
-            text += f" #{tag.upper()}"  # the same hashtag again: a tweet counts once for it
-        if emoji[i] < 0.4:
-            text += " " + EMOJI[int(emoji[i] * 1000) % len(EMOJI)]
-        tweet = {  # fields and order as in lib.trends.PLAIN, else Spark parses the tweet several times more slowly
-            "id": f"{seed}-{start_ms}-{first + i}",
-            "user": USERS[users[i]],
-            "text": text,
-            "lang": language,
-            "created_at": f"{created[i]}Z",
-            "retweets": int(retweets[i]),
-        }
-        value = malform(tweet, phrases[i]) if kinds[i] == MALFORMED else to_json(tweet)
-        yield Message(tweet["user"].encode(), value)
+    more = (
+        HASHTAG[np.where(how_many > 0, tags, NOTHING)],
+        HASHTAG[np.where(how_many > 1, second, NOTHING)],
+        UPPER[np.where(how_many > 2, tags, NOTHING)],  # the same hashtag again: a tweet counts once for it
+        AN_EMOJI[np.where(emoji < 0.4, (emoji * 1000).astype(np.int64) % len(EMOJI), NOTHING)],
+    )
+    values = encode(f"{seed}-{start_ms}-", numbers.tolist(), users, phrases, tags, more, created_ms, retweets)
+    for i in np.flatnonzero(kinds == MALFORMED):
+        values[i] = malform(json.loads(values[i]), phrases[i])
+    # Not Message itself, which takes three times as long.
+    return list(map(partial(tuple.__new__, Message), zip(KEY[users].tolist(), values, strict=True)))
 
 
-def pick(draws: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Turn uniform draws, shape (n,), into indexes by shares, shape (k,) or one row for each draw, (n, k)."""
-    edges = np.cumsum(shares, axis=-1)
-    return (draws[:, None] * edges[..., -1:] >= edges).sum(axis=-1)
+def pick(draws: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Turn uniform draws, shape (n,), into indexes by cumulated shares, shape (k,) or one column for each draw."""
+    if edges.ndim == 1:
+        return np.searchsorted(edges, draws * edges[-1], side="right")
+    return (draws * edges[-1] >= edges).sum(axis=0)
 
 
 def popularity(seconds: np.ndarray, seed: int) -> np.ndarray:
-    """Each hashtag's weight at each second since the start, shape (n, hashtags): Zipf's law and the bursts."""
-    weights = np.repeat(TAG_SHARES[None, :], len(seconds), axis=0)
+    """The hashtags' cumulated weights at each second since the start, shape (hashtags, n): Zipf's law and bursts."""
+    weights = np.repeat(TAG_SHARES[:, None], len(seconds), axis=1)
     lasting = range(math.ceil(BURST_SECONDS / BURST_EVERY) + 1)
     for slot in sorted({int(slot) - back for slot in np.unique(seconds // BURST_EVERY) for back in lasting}):
         age = (seconds - slot * BURST_EVERY) / BURST_SECONDS
-        height = np.where((age >= 0) & (age <= 1), 1 - np.abs(2 * age - 1), 0)  # rises and falls in a straight line
-        weights[:, burst(seed, slot)] += BURST_WEIGHT * height
+        height = np.maximum(1 - np.abs(2 * age - 1), 0)  # rises and falls in a straight line
+        weights[burst(seed, slot)] += BURST_WEIGHT * height
+    for row, next_row in itertools.pairwise(weights):  # in place, as another array of this size takes more time
+        next_row += row
     return weights
 
 
@@ -160,8 +165,3 @@ def malform(tweet: dict, draw: int) -> bytes:
         to_json(tweet | {"text": None}),  # no text
     )
     return ways[draw % len(ways)]
-
-
-def to_json(value: object) -> bytes:
-    """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

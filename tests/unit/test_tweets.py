@@ -26,10 +26,31 @@ def test_same_seed_and_start_give_the_same_bytes(run_main, run_module):
     assert len(first.splitlines()) == 1000
 
 
-def test_the_bytes_are_those_of_earlier_versions():
-    """A change of the generator changes every committed output: update this checksum only on purpose."""
-    text = b"\n".join(m.value for m in tweets.stream(2500, seed=7, late=0.01, duplicates=0.02, malformed=0.01))
-    assert hashlib.sha256(text).hexdigest() == "cf8b590bc178b41421030fc4702e9f609add43a1409e387620a144c54a12a3ad"
+@pytest.mark.parametrize(
+    "options, checksum",
+    [
+        ({"count": 2500}, "3974c8debe12ede5"),
+        ({"count": 2500, "late": 0.01, "duplicates": 0.02, "malformed": 0.01}, "cf8b590bc178b414"),
+        ({"count": 3500, "rate": 0, "duplicates": 0.9}, "93fc66810e922252"),
+        ({"count": 20_000, "rate": 333.3, "late": 0.2, "duplicates": 0.3, "malformed": 0.4}, "4fe672af151e151f"),
+        ({"count": 1500, "rate": 0.001, "start": datetime(1970, 1, 1, tzinfo=UTC)}, "93860755178ff3c5"),
+        (
+            {"count": 1500, "rate": 1e6, "start": datetime(2999, 12, 31, 23, 59, 59, 999_499, tzinfo=UTC)},
+            "39bea92fc3c30824",
+        ),
+    ],
+    ids=str,
+)
+def test_the_bytes_are_those_of_earlier_versions(options, checksum):
+    """A change of the generator changes every committed output: update these checksums only on purpose."""
+    text = b"\n".join(m.value for m in tweets.stream(seed=7, **options))
+    assert hashlib.sha256(text).hexdigest().startswith(checksum)
+
+
+def test_a_value_is_the_compact_json_of_its_fields():
+    for message in tweets.stream(3000, seed=5, rate=0, late=0.1):
+        value = json.dumps(tweet(message), ensure_ascii=False, separators=(",", ":"))
+        assert message.value == value.encode()
 
 
 def test_the_tweets_do_not_depend_on_how_many_there_are():
