@@ -21,7 +21,8 @@ from lib.settings import KAFKA_VERSION, ROOT, Settings
 from lib.spark_session import jvm_options
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgresql"]]  # the lock has no other extra
+EXTRAS = PROJECT["optional-dependencies"]
+PINS = [*PROJECT["dependencies"], *EXTRAS["postgresql"], *EXTRAS["confluent"]]
 LOCKED = re.findall(r"^([A-Za-z0-9._-]+==[^\\\n]*[^\\\s])", (ROOT / "requirements.lock").read_text(), re.M)
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 
