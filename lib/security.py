@@ -75,6 +75,16 @@ class Security:
             options |= {"sasl_mechanism": MECHANISM} | login
         return options
 
+    def librdkafka(self) -> dict[str, object]:
+        """The options of a client of librdkafka, as confluent-kafka is; SettingError if certificates cannot be read."""
+        options: dict[str, object] = {"security.protocol": self.protocol}
+        if self.ca_file:
+            self.context()
+            options["ssl.ca.location"] = self.ca_file
+        if self.sasl:
+            options |= {"sasl.mechanism": MECHANISM, "sasl.username": self.user, "sasl.password": self.password}
+        return options
+
     def spark(self) -> dict[str, str]:
         """The options of Spark's Kafka source and sink; SettingError if the certificates cannot be read.
 

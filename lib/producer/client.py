@@ -1,57 +1,19 @@
-"""Kafka client that sends messages at a steady rate, and fails unless the broker acknowledges all of them."""
+"""Sending of messages at a steady rate, by one of two clients; fails unless the broker acknowledges all of them."""
 
-import json
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
 from lib.errors import ProducerError
+from lib.producer.confluent import Confluent
+from lib.producer.kafka_python import KafkaPython
+from lib.security import OPEN, Security
 from lib.tweets import Message
 
-# Measured: the defaults (batches of 16 KiB, sent at once) reach half as many messages per second.
-BATCHING = {"linger_ms": 50, "batch_size": 1024**2, "compression_type": "lz4"}
-SAFETY = {"acks": "all", "enable_idempotence": True, "reconnect_backoff_max_ms": 1000}
+CLIENTS = {"kafka-python": KafkaPython, "confluent": Confluent}
 FLUSH_SECONDS = 60
-REPORT_SECONDS = 1
-UNACKNOWLEDGED = 100_000  # messages, about 30 MB: kafka-python itself does not limit what waits in memory
-
-LOG = logging.getLogger(__name__)
-
-
-class Delivery:
-    """Counts of messages sent and acknowledged, and the first failure. The client's thread calls its callbacks."""
-
-    def __init__(self) -> None:
-        self.sent = self.acked = 0
-        self.failure: Exception | None = None
-        self.began = time.monotonic()
-
-    def acknowledged(self, _) -> None:
-        self.acked += 1
-
-    def failed(self, error: Exception) -> None:
-        self.failure = self.failure or error
-
-    def full(self) -> bool:
-        """Whether the limit of unacknowledged messages is reached."""
-        return self.sent - self.acked >= UNACKNOWLEDGED and not self.failure
-
-    def summary(self) -> dict[str, float]:
-        """{sent, acked, seconds, per_second}: messages, seconds since the start, messages acknowledged per second."""
-        seconds = max(time.monotonic() - self.began, 0.001)
-        rate = round(self.acked / seconds, 1)
-        return {"sent": self.sent, "acked": self.acked, "seconds": round(seconds, 3), "per_second": rate}
-
-    def report(self, done: threading.Event) -> None:
-        """Log the summary now and once a second until `done` is set. In a thread, so that a stall is logged too."""
-        LOG.info(json.dumps(self.summary()))
-        while not done.wait(REPORT_SECONDS):
-            LOG.info(json.dumps(self.summary()))
+UNPACED = 100  # messages without a pause that are sent between two looks at the clock
 
 
 def send(
@@ -61,39 +23,47 @@ def send(
     rate: float,
     stop: threading.Event,
     duration: float | None = None,
+    client: str = "kafka-python",
+    security: Security = OPEN,
     **configs: object,
-) -> Delivery:
+) -> dict[str, float]:
     """Send until the messages or the `duration` in seconds end, or `stop` is set; then wait for acknowledgements.
 
-    `configs` are options of KafkaProducer besides BATCHING and SAFETY. The summary is logged once a second. Raises
-    ProducerError if a message was not acknowledged.
+    `client` is one of CLIENTS, `configs` are further options of it. Returns the summary {sent, acked, seconds,
+    per_second}, which is also logged once a second. Raises ProducerError if a message was not acknowledged.
     """
-    client = KafkaProducer(bootstrap_servers=bootstrap_servers, **(BATCHING | SAFETY | configs))
-    delivery, done = Delivery(), threading.Event()
+    delivery, done = CLIENTS[client](bootstrap_servers, security, **configs), threading.Event()
     threading.Thread(target=delivery.report, args=(done,), daemon=True).start()
     try:
         for key, value in paced(messages, rate, stop, duration, full=delivery.full):
             if delivery.failure:
                 break
-            client.send(topic, value, key).add_callback(delivery.acknowledged).add_errback(delivery.failed)
+            delivery.send(topic, key, value)
             delivery.sent += 1
-        client.flush(timeout=FLUSH_SECONDS)
-    except KafkaError as error:  # no answer within the client's time limit or the flush's
+        delivery.flush(FLUSH_SECONDS)
+    except delivery.ERRORS as error:  # no answer within the client's time limit or the flush's
         delivery.failed(error)
     finally:
         done.set()
     if delivery.failure:
-        abort(client)
-    client.close()
-    if delivery.failure or delivery.acked < delivery.sent:
-        forbidden = "AuthorizationFailed" in repr(delivery.failure)  # not always an AuthorizationError
-        raise ProducerError(
-            f"{delivery.sent - delivery.acked} of {delivery.sent} messages were not acknowledged: {delivery.failure!r}",
-            "ask whoever runs the broker to let you write" if forbidden
-            else "check that the broker is up: python -m lib.infra status",
-            sent=delivery.sent, acked=delivery.acked, failure=delivery.failure,
-        )  # fmt: skip
-    return delivery
+        delivery.abort()
+    summary, failure = delivery.summary(), delivery.failure
+    delivery.close()
+    if failure or summary["acked"] < summary["sent"]:
+        raise not_acknowledged(summary["sent"], summary["acked"], failure)
+    return summary
+
+
+def not_acknowledged(sent: int, acked: int, failure: Exception | None) -> ProducerError:
+    """The error for messages that were sent and not acknowledged, with the client's own error."""
+    words = ("AuthorizationFailed", "AUTHORIZATION_FAILED")  # of the two clients
+    forbidden = any(word in repr(failure) for word in words)
+    return ProducerError(
+        f"{sent - acked} of {sent} messages were not acknowledged: {failure!r}",
+        "ask whoever runs the broker to let you write" if forbidden
+        else "check that the broker is up: python -m lib.infra status",
+        sent=sent, acked=acked, failure=failure,
+    )  # fmt: skip
 
 
 def paced(
@@ -102,11 +72,15 @@ def paced(
     """Yield message i when it is due, i/rate seconds after the first, until `stop` is set or `duration` is over.
 
     Each due time counts from the start, not from the message before. So the rate does not drift, and messages that are
-    overdue after a stall follow at once. While `full()`, the next one waits: back-pressure. Rate 0 has no pauses.
+    overdue after a stall follow at once. While `full()`, the next one waits: back-pressure. Rate 0 has no pauses; then
+    only every hundredth message finds out whether it may be sent, because at this speed that takes a while too.
     """
     began = time.monotonic()
     end = began + (math.inf if duration is None else duration)
     for number, message in enumerate(messages):
+        if not rate and number % UNPACED:
+            yield message
+            continue
         due = began + number / rate if rate else began
         if due > time.monotonic():  # the end may come before a message is due
             stop.wait(min(due, end) - time.monotonic())
@@ -115,12 +89,3 @@ def paced(
         if stop.is_set() or max(due, time.monotonic()) >= end:
             return
         yield message
-
-
-def abort(client: KafkaProducer) -> None:
-    """Fail what was not acknowledged, so that the client can be closed.
-
-    Uses a private attribute of kafka-python (tried with 3.0.12). close(timeout=0) does not replace it: it raises
-    KafkaTimeoutError while messages wait, and leaves a thread that still tries to send them.
-    """
-    client._sender.force_close()

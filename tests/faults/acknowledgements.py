@@ -9,18 +9,18 @@ from pathlib import Path
 
 from lib.errors import run
 from lib.producer.__main__ import main
-from lib.producer.client import Delivery
+from lib.producer.kafka_python import KafkaPython
 
 
 def note(file: Path) -> None:
-    """Let every Delivery of this process append the partition and the offset of each acknowledged message to a file."""
-    count, notes = Delivery.acknowledged, os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    """Let kafka-python append the partition and the offset of each message that is acknowledged here to a file."""
+    count, notes = KafkaPython.acknowledged, os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
     def acknowledged(self, metadata) -> None:
         os.write(notes, f"{metadata.partition} {metadata.offset}\n".encode())
         count(self, metadata)
 
-    Delivery.acknowledged = acknowledged
+    KafkaPython.acknowledged = acknowledged
 
 
 def acknowledged(file: Path) -> set[tuple[int, int]]:

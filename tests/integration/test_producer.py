@@ -9,14 +9,19 @@ import threading
 
 import psutil
 import pytest
-from kafka.errors import KafkaTimeoutError
 
 from lib import tweets
 from lib.errors import ProducerError
 from lib.producer import send, start_producer
+from lib.producer.client import CLIENTS
 from lib.wait import wait_until
 from tests.conftest import gone
 from tests.integration.conftest import by_key
+
+TIMED_OUT = {"kafka-python": "KafkaTimeoutError", "confluent": "MSG_TIMED_OUT"}  # what each client says
+RETRIED = {"kafka-python": "RequestTimedOutError", "confluent": "REQTMOUT"}
+SOON = {"kafka-python": {"request_timeout_ms": 2000}, "confluent": {"socket_timeout_ms": 2000}}
+both_clients = pytest.mark.parametrize("client", CLIENTS)
 
 
 @pytest.fixture
@@ -35,13 +40,22 @@ def stored(cluster, topic) -> int:
     return sum(cluster.offsets(topic).values())
 
 
-def test_the_topic_holds_the_tweets_in_order_for_each_user(cluster, topic, produce):
+@both_clients
+def test_the_topic_holds_the_tweets_in_order_for_each_user(cluster, topic, produce, client):
     flaws = {"late": 0.01, "duplicates": 0.02, "malformed": 0.01}
-    options = [text for name, value in flaws.items() for text in (f"--{name}", value)]
+    options = [text for name, value in flaws.items() for text in (f"--{name}", value)] + ["--client", client]
     summary = produce("--count", 5000, "--rate", 0, "--seed", 7, "--start", "2026-01-01T12:00:00Z", *options)
     assert summary["sent"] == summary["acked"] == 5000
     assert summary.keys() == {"sent", "acked", "seconds", "per_second"}
     assert by_key(cluster.read(topic)) == by_key(tweets.stream(5000, seed=7, rate=0, **flaws))
+
+
+def test_a_user_s_tweets_are_in_the_same_partition_whichever_client_sends(cluster, topic, produce):
+    for client in CLIENTS:
+        produce("--count", 2000, "--rate", 0, "--start", "2026-01-01T12:00:00Z", "--client", client)
+    partitions = {(record.key, record.partition) for record in cluster.read(topic)}
+    assert len(partitions) == len({key for key, _ in partitions}) > 100
+    assert {partition for _, partition in partitions} == {0, 1}
 
 
 def test_the_schedule_is_kept(produce):
@@ -51,11 +65,13 @@ def test_the_schedule_is_kept(produce):
 def test_a_duration_ends_it(produce):
     assert 0 < produce("--duration", 1, "--rate", 50)["acked"] <= 50
     assert produce("--duration", 1, "--rate", 0.05)["acked"] == 1, "before the next message is due"
+    assert produce("--duration", 1, "--rate", 0)["acked"] > 100
 
 
+@both_clients
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_makes_it_flush_and_print_its_summary(cluster, topic, spawn, number):
-    process = spawn("producer", "--topic", topic, "--rate", 200)
+def test_a_signal_makes_it_flush_and_print_its_summary(cluster, topic, spawn, number, client):
+    process = spawn("producer", "--topic", topic, "--rate", 200, "--client", client)
     wait_until(lambda: stored(cluster, topic) > 20, seconds=20)
     process.send_signal(number)
     output, _ = process.communicate(timeout=20)
@@ -82,7 +98,7 @@ def test_in_the_background_it_is_started_once(cluster, settings, topic):
     summary = producer.stop()
     assert producer.close() == summary and summary["acked"] == summary["sent"] == stored(cluster, topic)
 
-    another = start_producer(settings, topic, count=10, rate=0)
+    another = start_producer(settings, topic, count=10, rate=0, client="confluent")
     assert another is not producer and another.wait(seconds=30)["acked"] == 10
     assert another.progress()["sent"] <= 10, "its log does not continue the one before"
 
@@ -112,7 +128,7 @@ def test_it_ends_with_the_process_that_started_it(cluster, topic, number):
 
 def test_the_log_is_bounded(produce, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.producer.__main__.LOG_BYTES", 500)
-    monkeypatch.setattr("lib.producer.client.REPORT_SECONDS", 0.02)
+    monkeypatch.setattr("lib.producer.delivery.REPORT_SECONDS", 0.02)
     produce("--count", 100, "--rate", 100, "--log", tmp_path / "p.log")
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept.keys() == {"p.log", "p.log.1"}
@@ -120,8 +136,9 @@ def test_the_log_is_bounded(produce, tmp_path, monkeypatch):
     assert json.loads(kept["p.log"].splitlines()[-1].split(" ", 1)[1])["sent"] > 50, "the newest lines are kept"
 
 
-def test_a_broker_that_does_not_answer_is_a_failure_and_fills_no_memory(broker, settings, topic, monkeypatch):
-    monkeypatch.setattr("lib.producer.client.UNACKNOWLEDGED", 1000)
+@both_clients
+def test_a_broker_that_does_not_answer_is_a_failure_and_fills_no_memory(broker, settings, topic, monkeypatch, client):
+    monkeypatch.setattr("lib.producer.delivery.UNACKNOWLEDGED", 1000)
     monkeypatch.setattr("lib.producer.client.FLUSH_SECONDS", 5)
     process = psutil.Process(broker.pid)
     before = set(threading.enumerate())
@@ -135,17 +152,18 @@ def test_a_broker_that_does_not_answer_is_a_failure_and_fills_no_memory(broker, 
     try:
         with pytest.raises(ProducerError) as failed:
             send(
-                messages(), topic, settings.bootstrap_servers, 0, threading.Event(),
+                messages(), topic, settings.bootstrap_servers, 0, threading.Event(), client=client,
                 request_timeout_ms=3000, delivery_timeout_ms=4000,
             )  # fmt: skip
         wait_until(lambda: set(threading.enumerate()) <= before, seconds=10)  # nothing still tries to send
     finally:
         process.resume()
     assert 1000 <= failed.value.data["sent"] < 2000 and failed.value.data["acked"] < 1000
-    assert isinstance(failed.value.data["failure"], KafkaTimeoutError)
+    assert TIMED_OUT[client] in repr(failed.value.data["failure"])
 
 
-def test_a_retry_stores_no_message_twice(broker, cluster, settings, topic, caplog):
+@both_clients
+def test_a_retry_stores_no_message_twice(broker, cluster, settings, topic, caplog, client):
     """A suspended broker answers too late: it gets the first attempt and the retry, and must store only one of them."""
     process = psutil.Process(broker.pid)
 
@@ -158,12 +176,12 @@ def test_a_retry_stores_no_message_twice(broker, cluster, settings, topic, caplo
 
     def resume() -> None:
         try:
-            wait_until(lambda: "RequestTimedOutError" in caplog.text, seconds=20)
+            wait_until(lambda: RETRIED[client] in caplog.text, seconds=20)
         finally:
             process.resume()
 
-    options = {"request_timeout_ms": 2000, "delivery_timeout_ms": 60_000}
-    send(messages(), topic, settings.bootstrap_servers, 1000, threading.Event(), **options)
+    options = SOON[client] | {"delivery_timeout_ms": 60_000}
+    send(messages(), topic, settings.bootstrap_servers, 1000, threading.Event(), client=client, **options)
     assert by_key(cluster.read(topic)) == by_key(tweets.stream(2000, rate=0)), "each once, and in order"
 
 

@@ -5,6 +5,7 @@ from itertools import count, islice
 
 import pytest
 
+from lib.errors import SettingError
 from lib.producer import client
 from lib.producer.client import paced
 
@@ -77,11 +78,27 @@ def test_back_pressure_ends_with_the_duration_or_a_stop(clock, duration, stopped
     assert clock.now == pytest.approx(1005, abs=0.02)
 
 
+def test_at_rate_zero_back_pressure_holds_within_a_hundred_messages(clock):
+    found = times(clock, 0, duration=5, full=lambda: True)
+    assert found == []
+    clock.stopped_at, sent = clock.now + 5, []
+    for number in paced(count(), 0, clock, None, full=lambda: len(sent) >= 1050):
+        sent.append(number)
+    assert len(sent) == 1100
+
+
 def test_a_message_is_taken_only_when_it_can_be_sent():
     taken = []
     source = (taken.append(number) or number for number in range(100))
     list(islice(paced(source, 0, threading.Event(), None, lambda: False), 3))
     assert taken == [0, 1, 2]
+
+
+def test_a_client_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr("lib.producer.confluent.Producer", None)
+    with pytest.raises(SettingError) as refused:
+        client.send([], "topic", "localhost:1", 0, threading.Event(), client="confluent")
+    assert refused.value.data == {"option": "client", "value": "confluent"} and "pip install" in refused.value.remedy
 
 
 @pytest.mark.parametrize("duration", ["nan", "-1", "inf"])

@@ -39,7 +39,7 @@ def test_certificates_that_cannot_be_read_are_refused_when_a_client_is_configure
     security = Security("SSL", ca_file=str(tmp_path / "ca.pem"))
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
-    for configure in (security.client, security.spark):
+    for configure in (security.client, security.librdkafka, security.spark):
         with pytest.raises(SettingError) as refused:
             configure()
         assert refused.value.data == {"option": "STREAM_SSL_CA_FILE"}
@@ -48,7 +48,9 @@ def test_certificates_that_cannot_be_read_are_refused_when_a_client_is_configure
 def test_a_password_is_never_shown():
     settings = Settings.from_environment(LOGIN | {"STREAM_SECURITY_PROTOCOL": "SASL_PLAINTEXT"})
     again = replace(settings, sasl_password="open-sesame")
-    clients = [each.security.client() for each in (settings, again)]
+    clients = [
+        options for each in (settings, again) for options in (each.security.client(), each.security.librdkafka())
+    ]
     for shown in (settings, again, settings.security, Security(*vars(settings.security).values()), *clients):
         assert "open-sesame" not in f"{shown} {shown!r}" and "***" in repr(shown)
     assert settings.sasl_password == "open-sesame" and repr(Secret()) == "''"
@@ -64,7 +66,12 @@ def test_each_client_gets_its_own_names(monkeypatch):
     assert OPEN.client() == {"security_protocol": "PLAINTEXT"} and OPEN.spark() == {
         "kafka.security.protocol": "PLAINTEXT"
     }
+    assert OPEN.librdkafka() == {"security.protocol": "PLAINTEXT"}
     security = Security("SASL_SSL", "ana", 'a"b\\c')
+    assert security.librdkafka() == {
+        "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "ana", "sasl.password": 'a"b\\c',
+    }  # fmt: skip
     context = security.client().pop("ssl_context")
     assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
     login = 'org.apache.kafka.common.security.scram.ScramLoginModule required username="ana" password="a\\"b\\\\c";'
