@@ -1,7 +1,9 @@
 """Configuration of the trend query: parses and checks the durations window, slide and watermark."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
+from typing import Self
 
 from lib.errors import SettingError
 
@@ -64,6 +66,17 @@ class TrendQuery:
     @property
     def slide_ms(self) -> int:
         return milliseconds("slide", self.slide, unit=1000)
+
+    @property
+    def pane_ms(self) -> int:
+        """The longest interval of which every window is a multiple, wherever it starts."""
+        return gcd(self.window_ms, self.slide_ms)
+
+    @property
+    def panes(self) -> Self:
+        """The same query for panes: windows of that length, which do not overlap."""
+        pane = f"{self.pane_ms // 1000} seconds"
+        return replace(self, window=pane, slide=pane)
 
     @property
     def watermark_ms(self) -> int:

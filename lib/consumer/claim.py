@@ -37,6 +37,7 @@ class Claim:
             self.lock(checkpoint / "in-use.lock", str(checkpoint))
             self.open_store()
             self.check(asdict(query) | {"topic": topic, "topic_id": cluster.topic_id(topic)})
+            store.define_windows(query)
             self.check_offsets(topic, cluster)
         except BaseException:
             self.release()
@@ -87,7 +88,7 @@ class Claim:
                 f"put the newest checkpoint of that run back, or {self.reset}",
                 written=written, planned=planned,
             )  # fmt: skip
-        self.store.remember(asked | {"checkpoint": str(self.checkpoint)})
+        self.store.remember(asked | {"checkpoint": str(self.checkpoint), "counts": "panes"})
 
     def incomplete(self, written: int | None, committed: int) -> QueryError:
         """The error for a store that lacks batches which its checkpoint has finished."""
@@ -101,6 +102,12 @@ class Claim:
         """QueryError if the store belongs to another query, or to a topic that is gone."""
         if not before:
             return
+        if "counts" not in before:
+            raise QueryError(
+                f"{self.store} was written by an older version of this course, which counted windows instead of panes",
+                f"use another --output or --store, or {self.reset}",
+                store=str(self.store),
+            )
         differing = {name: before.get(name) for name in asked if before.get(name) != asked[name]}
         if differing.keys() == {"topic_id"}:
             raise QueryError(

@@ -72,12 +72,10 @@ class Consumer:
         self.spark.streams.addListener(self.progress)
         trigger = self.options["trigger"]
         # Times as numbers: collect() would convert a timestamp to this machine's time zone.
-        counts = trends.trending(messages, self.query).select(
-            F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets"
-        )
+        counts = trends.trending(messages, self.query.panes).select(F.unix_millis("window_start"), "hashtag", "tweets")
         dead_letters = messages.transform(trends.dead_letters)
         self._dead_letters = dead_letters.withColumn("timestamp", F.unix_millis("timestamp"))
-        self._run(self.progress.query_name, counts, self.checkpoint, self._write_windows, trigger)
+        self._run(self.progress.query_name, counts, self.checkpoint, self._write_counts, trigger)
         if "availableNow" in trigger:
             self._collect_dead_letters(trigger)
 
@@ -96,7 +94,7 @@ class Consumer:
         writer = rows.writeStream.queryName(name).trigger(**trigger).outputMode("update")
         self.queries.append(writer.option("checkpointLocation", str(checkpoint)).foreachBatch(sink).start())
 
-    def _write_windows(self, batch: DataFrame, number: int) -> None:
+    def _write_counts(self, batch: DataFrame, number: int) -> None:
         if self._stopping.is_set():  # under load the next batch begins at once: end here, before it writes anything
             self._stopped_itself = True
             raise StopRequested

@@ -1,4 +1,4 @@
-"""Database of the consumer: window counts, micro-batches and dead letters, written by idempotent upserts.
+"""Database of the consumer: counts of hashtags, micro-batches and dead letters, written by idempotent upserts.
 
 Spark delivers each micro-batch at least once. Writing a batch again puts the same values under the same keys, so each
 tweet counts effectively once. Other programs can read the database by SQL while it is written.
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from lib.consumer.database import is_sqlite, lost, name_of, reader, unusable, url_of, writer
-from lib.consumer.tables import BATCHES, DEAD_LETTERS, RUN, SCHEMA, VERDICTS, WINDOWS, ms, time, upsert
+from lib.consumer.panes import WINDOWS, view, windows_of
+from lib.consumer.tables import BATCHES, DEAD_LETTERS, PANES, RUN, SCHEMA, VERDICTS, ms, time, upsert
 from lib.query import TrendQuery
 from lib.ranking import TREND_WINDOWS, ranking
 from lib.wait import wait_until
@@ -78,6 +79,7 @@ class Store:
     def delete(self) -> None:
         """Delete its tables, and a SQLite file."""
         with self.explained(), self.writer.begin() as connection:
+            connection.exec_driver_sql("DROP VIEW IF EXISTS windows")
             SCHEMA.drop_all(connection)
         self.close()
         if self.path:
@@ -126,18 +128,18 @@ class Store:
             raise unusable(self.url, failures[-1]) from None
 
     def write(self, number: int, batch: Batch, counts: Iterable[tuple], run: dict[str, str]) -> None:
-        """Write a micro-batch in one transaction: its window counts, its limits, and what the run is.
+        """Write a micro-batch in one transaction: its counts, its limits, and what the run is.
 
-        `counts`: (window_start, window_end, hashtag, tweets), the times in ms since 1970.
+        `counts`: (start of the pane in ms since 1970, hashtag, tweets).
         """
         rows = [
-            {"window_start": time(start), "window_end": time(end), "hashtag": hashtag, "tweets": n, "batch": number}
-            for start, end, hashtag, n in counts
+            {"pane_start": time(start), "hashtag": hashtag, "tweets": tweets, "batch": number}
+            for start, hashtag, tweets in counts
         ]
         begun = time(batch.begun)
 
         def put(connection: sa.Connection) -> None:
-            upsert(connection, WINDOWS, rows)
+            upsert(connection, PANES, rows)
             upsert(connection, RUN, [{"name": name, "value": value} for name, value in run.items()])
             row = {"batch": number, "ends": batch.ends, "watermark": time(batch.watermark), "begun": begun}
             row["seconds"] = (datetime.now(UTC).replace(tzinfo=None) - begun).total_seconds()
@@ -161,6 +163,15 @@ class Store:
         """Write into the table `run` what belongs together."""
         rows = [{"name": name, "value": value} for name, value in run.items()]
         self.transact(lambda connection: upsert(connection, RUN, rows))
+
+    def define_windows(self, query: TrendQuery) -> None:
+        """Create the view `windows` for a query, unless it exists."""
+
+        def define(connection: sa.Connection) -> None:
+            if "windows" not in sa.inspect(connection).get_view_names():
+                connection.execute(sa.text(f"CREATE VIEW windows AS {view(query, connection.dialect.name)}"))
+
+        self.transact(define)
 
     def run(self) -> dict[str, str]:
         """The table `run`: {name: value}."""
@@ -195,34 +206,48 @@ class Store:
             return connection.scalar(sa.select(sa.func.max(BATCHES.c.batch)))
 
     def newest(self) -> datetime | None:
-        """The newest event time, or if Spark's report was lost, the start of the newest window; None without one."""
+        """The newest event time, or if Spark's report was lost, the start of the newest pane; None without one."""
         with self.connect() as connection:
-            columns = (BATCHES.c.newest, WINDOWS.c.window_start)
+            columns = (BATCHES.c.newest, PANES.c.pane_start)
             found = [connection.scalar(sa.select(sa.func.max(column))) for column in columns]
         return max(filter(None, found), default=None)
 
-    def windows(self, since: datetime = datetime.min, until: datetime = datetime.max) -> pd.DataFrame:
-        """The counts of the windows that start in this range, both ends included: (window_start, window_end, hashtag,
-        tweets), sorted by window and hashtag."""
-        chosen = (
-            sa.select(WINDOWS.c.window_start, WINDOWS.c.window_end, WINDOWS.c.hashtag, WINDOWS.c.tweets)
-            .where(WINDOWS.c.window_start.between(since, until))
-            .order_by(WINDOWS.c.window_start, WINDOWS.c.hashtag)
-        )
+    def query(self) -> TrendQuery | None:
+        """The query whose counts it has; None before a consumer has claimed it."""
+        run = self.run()
+        return TrendQuery(run["window"], run["slide"], run["watermark"]) if "window" in run else None
+
+    def windows(self, since: datetime | None = None, until: datetime | None = None) -> pd.DataFrame:
+        """The counts of the windows that start in this range, both ends included, or of all: (window_start, window_end,
+        hashtag, tweets), sorted by window and hashtag."""
+        query = self.query()
+        if not query:
+            return pd.DataFrame(columns=WINDOWS)
+        chosen = sa.select(PANES.c.pane_start, PANES.c.hashtag, PANES.c.tweets)
+        if since:
+            chosen = chosen.where(PANES.c.pane_start >= since)
+        if until:
+            chosen = chosen.where(PANES.c.pane_start < until + timedelta(milliseconds=query.window_ms))
         with self.connect() as connection:
-            found = pd.DataFrame(connection.execute(chosen).all(), columns=list(chosen.selected_columns.keys()))
-        return found.astype({"window_start": "datetime64[ns]", "window_end": "datetime64[ns]", "tweets": int})
+            panes = pd.DataFrame(connection.execute(chosen).all(), columns=list(chosen.selected_columns.keys()))
+        panes = panes.astype({"pane_start": "datetime64[ns]", "tweets": int})
+        found = windows_of(panes, query)
+        inside = found["window_start"].between(
+            since or found["window_start"].min(), until or found["window_start"].max()
+        )
+        return found[inside].reset_index(drop=True)
 
     def ranking(self, top: int) -> pd.DataFrame:
-        """The trending topics now, as `lib.ranking.ranking` gives them; reads only the windows that it shows."""
-        run, newest, last = self.run(), self.newest(), None
-        if newest:
-            query = TrendQuery(run["window"], run["slide"], run["watermark"])
-            slide = timedelta(milliseconds=query.slide_ms)
-            start = WINDOWS.c.window_start
-            complete = sa.select(sa.func.max(start)).where(start <= newest - timedelta(milliseconds=query.window_ms))
-            with self.connect() as connection:
-                last = connection.scalar(complete)
-        if not last:
-            return ranking(self.windows(until=datetime.min), pd.Timestamp.min, top, pd.Timedelta(0))
-        return ranking(self.windows(last - slide * TREND_WINDOWS, last), pd.Timestamp(newest), top, pd.Timedelta(slide))
+        """The trending topics now, as `lib.ranking.ranking` gives them; reads only the panes of the windows that it
+        shows."""
+        query, newest = self.query(), self.newest()
+        if not newest:
+            return ranking(pd.DataFrame(columns=WINDOWS), pd.Timestamp.min, top, pd.Timedelta(0))
+        slide = query.slide_ms
+        complete = (ms(newest) - query.window_ms) // slide * slide  # the start of the last window that has ended
+        before_its_end = PANES.c.pane_start < time(complete + query.window_ms)
+        with self.connect() as connection:
+            pane = connection.scalar(sa.select(sa.func.max(PANES.c.pane_start)).where(before_its_end))
+        last = time(min(complete, ms(pane) // slide * slide)) if pane else time(complete)  # the last that has a hashtag
+        shown = self.windows(last - timedelta(milliseconds=slide) * TREND_WINDOWS, last)
+        return ranking(shown, pd.Timestamp(newest), top, pd.Timedelta(slide, "ms"))

@@ -13,19 +13,18 @@ BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite's integers ha
 BY_BYTES = sa.String().with_variant(sa.String(collation="C"), "postgresql")  # sorted as SQLite and Python sort
 
 SCHEMA = sa.MetaData()
-WINDOWS = sa.Table(
-    "windows", SCHEMA,
-    sa.Column("window_start", SECOND, nullable=False),
+PANES = sa.Table(
+    "panes", SCHEMA,
+    sa.Column("pane_start", SECOND, nullable=False),
     sa.Column("hashtag", BY_BYTES, nullable=False),
-    sa.Column("window_end", SECOND),
     sa.Column("tweets", BIG),
     sa.Column("batch", sa.Integer),  # that last changed it
-    sa.PrimaryKeyConstraint("window_start", "hashtag").ddl_if(dialect="sqlite"),
+    sa.PrimaryKeyConstraint("pane_start", "hashtag").ddl_if(dialect="sqlite"),
     sqlite_with_rowid=False,
 )  # fmt: skip
 # A key of PostgreSQL's index has at most 2,704 bytes, and a hashtag may be as long as a message: so its hash is in it.
-HASHED = (WINDOWS.c.window_start, sa.func.sha256(sa.cast(WINDOWS.c.hashtag, sa.LargeBinary)))
-sa.Index("windows_key", *HASHED, unique=True).ddl_if(dialect="postgresql")
+HASHED = (PANES.c.pane_start, sa.func.sha256(sa.cast(PANES.c.hashtag, sa.LargeBinary)))
+sa.Index("panes_key", *HASHED, unique=True).ddl_if(dialect="postgresql")
 BATCHES = sa.Table(
     "batches", SCHEMA,
     sa.Column("batch", sa.Integer, primary_key=True, autoincrement=False),
@@ -55,7 +54,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict]) -> None
     statement = INSERT[dialect](table)
     keys = table.primary_key.columns.keys()
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    unique = HASHED if table is WINDOWS and dialect == "postgresql" else keys
+    unique = HASHED if table is PANES and dialect == "postgresql" else keys
     connection.execute(statement.on_conflict_do_update(index_elements=unique, set_=changed), rows)
 
 

@@ -1,19 +1,24 @@
 """The store of a trend query, without Spark: a batch written again changes nothing, and nothing is lost or guessed."""
 
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict
 from datetime import datetime
 
 import pandas as pd
 import pytest
 from sqlalchemy import event, select
 
+from lib import recount
 from lib.consumer.progress import add_up
-from lib.consumer.store import DEAD_LETTERS, WINDOWS, Batch, Store
+from lib.consumer.store import DEAD_LETTERS, PANES, Batch, Store
+from lib.query import TrendQuery
+from lib.ranking import to_dict
 
 NOON = 1767268800000  # 2026-01-01T12:00:00Z
-RUN = {"window": "10 seconds", "slide": "5 seconds", "watermark": "30 seconds"}
+QUERY = TrendQuery("10 seconds", "5 seconds", "30 seconds")
 VERDICTS = {"received": 9, "counted": 5, "duplicates": 2, "late": 1, "malformed": 1}
 
 
@@ -21,14 +26,15 @@ VERDICTS = {"received": 9, "counted": 5, "duplicates": 2, "late": 1, "malformed"
 def store(place):
     made = Store(place)
     made.create()
-    made.remember(RUN)
+    made.remember(asdict(QUERY))
+    made.define_windows(QUERY)
     yield made
     made.close()
 
 
 def counts(tweets: int, *starts: int, hashtag: str = "a") -> list[tuple]:
-    """Rows of windows of 10 s that start so many seconds after noon."""
-    return [(NOON + s * 1000, NOON + s * 1000 + 10_000, hashtag, tweets) for s in starts]
+    """Rows of panes of 5 s that start so many seconds after noon."""
+    return [(NOON + s * 1000, hashtag, tweets) for s in starts]
 
 
 def write(store, number: int, rows: list[tuple], ends: dict | None = None) -> None:
@@ -41,7 +47,7 @@ def test_a_batch_that_is_written_again_puts_the_same_values_under_the_same_keys(
     before = store.windows(), store.batches()
     write(store, 1, counts(4, 5, 10))
     assert store.windows().equals(before[0]) and store.batches() == before[1]
-    assert before[0].tweets.tolist() == [3, 4, 4] and before[1][1] == Batch({0: 10}, NOON, NOON + 1)
+    assert before[0].tweets.tolist() == [3, 7, 8, 4] and before[1][1] == Batch({0: 10}, NOON, NOON + 1)
 
 
 def test_a_batch_is_one_transaction(store):
@@ -55,12 +61,12 @@ def test_a_batch_is_one_transaction(store):
     with pytest.raises(RuntimeError):
         write(store, 1, counts(9, 0, 5))
     event.remove(store.writer, "before_cursor_execute", fail_at_the_end)
-    assert store.windows().tweets.tolist() == [3] and store.last_batch() == 0
+    assert store.windows().tweets.tolist() == [3, 3] and store.last_batch() == 0
 
 
 def test_what_spark_did_not_report_is_told_and_not_guessed(store):
     for number in range(3):
-        write(store, number, counts(1, number))
+        write(store, number, counts(1, 5 * number))
     store.report(0, NOON + 9000, VERDICTS)
     assert store.totals() == VERDICTS
     assert store.unreported() == 1, "batch 1; the report of the newest one may still come"
@@ -99,11 +105,18 @@ def test_the_ranking_is_that_of_the_newest_complete_window(store, newest, shown)
     write(store, 0, [row for s in (0, 5, 10) for row in counts(s + 1, s)])
     store.report(0, NOON + newest, VERDICTS)
     (row,) = store.ranking(10).to_dict("records")
-    assert row["window_start"] == pd.Timestamp(NOON + shown * 1000, unit="ms") and row["tweets"] == shown + 1
-    assert row["trend"][-2:] == ([shown - 4, shown + 1] if shown else [0, 1])
+    assert row["window_start"] == pd.Timestamp(NOON + shown * 1000, unit="ms")
+    assert row["trend"][-3:] == {0: [0, 1, 7], 5: [1, 7, 17], 10: [7, 17, 11]}[shown]
 
 
-def test_without_spark_s_report_the_newest_window_s_start_is_the_newest_time(store):
+def test_the_ranking_is_that_of_the_last_window_with_a_hashtag(store):
+    write(store, 0, counts(4, 0))
+    store.report(0, NOON + 60_000, VERDICTS)
+    (row,) = store.ranking(10).to_dict("records")
+    assert row["window_start"] == pd.Timestamp(NOON, unit="ms") and row["trend"][-3:] == [0, 4, 4]
+
+
+def test_without_spark_s_report_the_newest_pane_s_start_is_the_newest_time(store):
     write(store, 0, [row for s in (0, 5, 10) for row in counts(1, s)])
     assert store.newest() == datetime(2026, 1, 1, 12, 0, 10)
     assert store.ranking(10).window_start[0] == pd.Timestamp(NOON, unit="ms")
@@ -115,9 +128,9 @@ def test_a_ranking_reads_only_the_windows_that_it_shows(store):
     read = []
     event.listen(store.engine, "before_cursor_execute", lambda c, cursor, text, values, *_: read.append((text, values)))
     store.ranking(10)
-    text, values = next((text, values) for text, values in read if "BETWEEN" in text)
+    text, values = next((text, values) for text, values in read if "panes.tweets" in text)
     with store.writer.begin() as connection:
-        assert len(connection.exec_driver_sql(text, values).all()) == 13
+        assert len(connection.exec_driver_sql(text, values).all()) == 14
         connection.exec_driver_sql("ANALYZE")
         explain = "EXPLAIN QUERY PLAN " if store.path else "EXPLAIN "
         plan = " ".join(str(row) for row in connection.exec_driver_sql(explain + text, values))
@@ -126,10 +139,35 @@ def test_a_ranking_reads_only_the_windows_that_it_shows(store):
 
 
 def test_a_student_s_sql(store):
-    write(store, 0, counts(3, 0))
+    write(store, 0, counts(3, 0, 5))
     found = pd.read_sql("SELECT tweets FROM windows WHERE window_start = '2026-01-01 12:00:00'", store.engine)
-    assert found["tweets"].tolist() == [3]
-    assert WINDOWS.primary_key.columns.keys() == ["window_start", "hashtag"]
+    assert found["tweets"].tolist() == [6]
+    assert PANES.primary_key.columns.keys() == ["pane_start", "hashtag"]
+
+
+@pytest.mark.parametrize("window, slide", [(10, 5), (30, 20), (7, 7), (20, 15), (60, 1)])
+def test_the_view_and_pandas_add_up_the_same_windows(place, window, slide):
+    query = TrendQuery(f"{window} seconds", f"{slide} seconds", "30 seconds")
+    pane, chance = query.pane_ms, random.Random(1)
+    rows = {(NOON // pane * pane + pane * chance.randrange(-20, 20), chance.choice("aéZ")) for _ in range(60)}
+    rows = {key: chance.randrange(1, 9) for key in rows}
+    expected = Counter()
+    for (start, hashtag), tweets in rows.items():
+        for each in recount.window_starts(start, window * 1000, slide * 1000):
+            expected[each, hashtag] += tweets
+    with closing(Store(place)) as store:
+        store.create()
+        store.remember(asdict(query))
+        store.define_windows(query)
+        for number, (key, tweets) in enumerate(rows.items()):
+            write(store, number, [(*key, tweets)])
+        found, times = store.windows(), ["window_start", "window_end"]
+        assert to_dict(found) == expected and list(found) == [*times, "hashtag", "tweets"]
+        seen = pd.read_sql("SELECT * FROM windows", store.engine, parse_dates=times)
+        assert to_dict(seen) == expected and seen["batch"].max() == len(rows) - 1
+        assert set(seen["window_end"] - seen["window_start"]) == {pd.Timedelta(window, "s")}
+        some = store.windows(found["window_start"][5], found["window_start"][9])
+        assert some.equals(found[found["window_start"].isin(some["window_start"])].reset_index(drop=True))
 
 
 def test_a_store_is_in_any_folder(tmp_path):
@@ -146,15 +184,15 @@ def test_hashtags_of_any_length_are_counted_and_sorted_by_their_bytes(store):
     for tweets in (1, 2):
         write(store, 0, [row for hashtag in hashtags for row in counts(tweets, 0, hashtag=hashtag)])
     found = store.windows()
-    assert found["hashtag"].tolist() == sorted(hashtags) and set(found["tweets"]) == {2}
+    assert found["hashtag"].tolist() == sorted(hashtags) * 2 and set(found["tweets"]) == {2}
 
 
 def test_large_offsets_and_times_of_any_year(store):
-    write(store, 0, [(-(8 * 10**12), -(8 * 10**12) + 10_000, "a", 2**40)], ends={0: 2**62})
+    write(store, 0, [(-(8 * 10**12), "a", 2**40)], ends={0: 2**62})
     letter = {"partition": 0, "offset": 2**62, "timestamp": -(8 * 10**12), "reason": "r", "value": b"\x00"}
     store.add_dead_letters([letter])
-    assert store.batches()[0].ends == {0: 2**62} and store.windows()["tweets"].tolist() == [2**40]
-    assert str(store.windows()["window_start"][0]) == "1716-06-28 09:46:40"
+    assert store.batches()[0].ends == {0: 2**62} and store.windows()["tweets"].tolist() == [2**40] * 2
+    assert str(store.windows()["window_start"][1]) == "1716-06-28 09:46:40"
 
 
 def test_several_readers_see_whole_batches_while_one_writes(store):
@@ -163,13 +201,13 @@ def test_several_readers_see_whole_batches_while_one_writes(store):
         with closing(Store(store.url.render_as_string(hide_password=False))) as reading:
             while reading.last_batch() != 40:
                 found = reading.windows()
-                assert found["tweets"].nunique() <= 1, "all windows of a batch change together"
+                assert found["tweets"].nunique() <= 1, "all panes of a batch change together"
                 seen.add(tuple(found["tweets"][:1]))
         return len(seen)
 
     with ThreadPoolExecutor(4) as readers:
         looks = readers.map(look, range(4))
         for number in range(41):
-            write(store, number, counts(number, *range(50)))
+            write(store, number, counts(number, *range(0, 500, 10)))
         assert min(looks) > 3
-    assert store.windows()["tweets"].tolist() == [40] * 50
+    assert store.windows()["tweets"].tolist() == [40] * 100
