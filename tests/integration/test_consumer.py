@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -159,6 +160,16 @@ def test_what_does_not_belong_together_is_refused(cluster, topic, question, fill
     assert refused(start, trigger=NOW) == {"recreated": topic}
     (tmp_path / "a-file").write_text("")
     assert refused(start, output=tmp_path / "a-file" / "out")["path"]
+
+
+def test_a_store_of_windows_is_refused(fill, start, tmp_path):
+    """As versions before the panes wrote it: its counts would not go on."""
+    fill(500)
+    start(trigger=NOW).finish(60)
+    file = tmp_path / "out" / "trends.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("DELETE FROM run WHERE name = 'counts'")
+    assert refused(start, trigger=NOW) == {"store": str(file)}
 
 
 def test_a_checkpoint_or_a_store_that_is_older_than_the_other_is_refused(fill, start, tmp_path, run_main):

@@ -13,7 +13,7 @@ from tests.integration.conftest import DEVANAGARI, honest, tweet
 
 
 def one_batch_is_written_as(change):
-    """The fault that changes the counts of the first batch that has any: no later one writes its windows again."""
+    """The fault that changes the counts of the first batch that has any: no later one writes its panes again."""
     write, changed = Store.write, []
 
     def wrong(self, number, batch, counts, run):
@@ -44,7 +44,7 @@ def aborted_transactions_are_read():
 
 FAULTS = {
     "a lost batch": lambda: one_batch_is_written_as(lambda counts: []),
-    "a batch added twice": lambda: one_batch_is_written_as(lambda counts: [(*row[:3], 2 * row[3]) for row in counts]),
+    "a batch added twice": lambda: one_batch_is_written_as(lambda counts: [(*row[:2], 2 * row[2]) for row in counts]),
     "another delay": other_delay,
     "a tolerance above the delay": lambda: (
         trends, "latest", lambda: F.expr("timestamp + INTERVAL 300 SECONDS"),

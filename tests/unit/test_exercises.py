@@ -2,12 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
 
 from lib.consumer.store import Batch, Store
 from lib.course.exercises import UNANSWERED, exercise, lesson_00, lesson_03
+from lib.query import TrendQuery
 
 
 @exercise
@@ -77,8 +79,10 @@ def tops(*rows):
 
 @pytest.fixture
 def counted(store):
-    batch = Batch({0: 9}, watermark=0, begun=0)
-    store.write(0, batch, [(start * 1000, start * 1000 + 5000, *rest) for start, *rest in COUNTS], {})
+    query = TrendQuery("5 seconds", "5 seconds", "30 seconds")
+    panes = [(start * 1000, *rest) for start, *rest in COUNTS]
+    store.write(0, Batch({0: 9}, watermark=0, begun=0), panes, asdict(query))
+    store.define_windows(query)
     return store
 
 
