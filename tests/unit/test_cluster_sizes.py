@@ -10,6 +10,7 @@ from lib.query import TrendQuery, milliseconds
 from lib.recount import hashtags
 from lib.settings import ROOT, Settings
 from lib.tweets import stream
+from lib.tweets.stream import JITTER_MS
 
 TEXT = (ROOT / "docker" / "README.md").read_text(encoding="utf-8")
 DEFAULTS = Settings()
@@ -75,14 +76,15 @@ def test_the_times_are_the_settings_of_the_consumer():
     trigger_ms = milliseconds("trigger", DEFAULTS.trigger)
     assert ASSUMED["batch_s"] == trigger_ms / 1000
     assert ASSUMED["remembered_s"] == (2 * query.watermark_ms + trigger_ms) / 1000
-    assert ASSUMED["windows"] == query.window_ms / query.slide_ms + 1
+    assert f"panes of {query.pane_ms // 1000} s that" in TEXT and query.window_ms / query.pane_ms == 6
+    assert ASSUMED["panes"] == ceil((trigger_ms + JITTER_MS) / query.pane_ms) + 2
     assert ASSUMED["retention_h"] == DEFAULTS.retention_hours
 
 
 def test_the_courses_own_hashtags_are_counted_right():
     seen = {tag for message in stream(20_000, seed=1) for tag in hashtags(json.loads(message.value)["text"])}
     assert f"The course has {len(seen)} hashtags in all" in TEXT
-    assert f"has at most {len(seen) * ASSUMED['windows']:g} rows" in TEXT
+    assert f"has at most {len(seen) * ASSUMED['panes']:g} rows" in TEXT
 
 
 def test_the_settings_and_files_that_it_names_exist():
