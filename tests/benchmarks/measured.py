@@ -2,13 +2,14 @@
 
 `python -m tests.benchmarks.measured usual full OPTIONS…` takes the options of lib.consumer. In both ways the query, the
 limit of a micro-batch and the database are the same; the usual one has Spark's defaults, and the connector by
-`spark.jars.packages`. "full" is the query of lib.consumer, "plain" counts windows only, as lesson 03 begins.
+`spark.jars.packages`. "full" is the query of lib.consumer, "plain" counts only, without de-duplication and dead letters.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
@@ -39,21 +40,21 @@ def usual_session() -> SparkSession:
 
 
 def plain(options: argparse.Namespace, settings: Settings) -> None:
-    """Count windows only: neither de-duplication nor dead letters."""
+    """Count only: neither de-duplication nor dead letters."""
     query, cluster = TrendQuery(options.window, options.slide, options.watermark), Cluster(settings.bootstrap_servers)
     spark = spark_session(settings, throughput=options.available_now)
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     store, checkpoint = Store.in_folder(options.output), options.output / "checkpoint"
     store.create()
+    store.remember(asdict(query))
 
     def write(batch: DataFrame, number: int) -> None:
         store.write(number, limits(checkpoint, number), batch.collect(), {})
 
     tweets = messages.select(F.from_json(F.col("value").cast("string"), SCHEMA).alias("tweet")).select("tweet.*")
     hashtags = tweets.withWatermark("created_at", query.watermark).transform(trends.hashtags)
-    counts = hashtags.transform(trends.count_windows, query.window, query.slide).select(
-        F.unix_millis("window_start"), F.unix_millis("window_end"), "hashtag", "tweets"
-    )
+    panes = hashtags.transform(trends.count_windows, query.panes.window, query.panes.slide)
+    counts = panes.select(F.unix_millis("window_start"), "hashtag", "tweets")
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     writer = counts.writeStream.outputMode("update").trigger(**trigger).foreachBatch(write)
     asked_to_stop, started = stop_signal(), writer.option("checkpointLocation", str(checkpoint)).start()
