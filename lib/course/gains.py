@@ -43,7 +43,7 @@ class Gains:
         said = {change: factor for change, factor in self.predictions.items() if change in factors}
         axes.plot(list(said.values()), list(said), "D", color="C1", label="your prediction")
         axes.axvline(1, color="black", linewidth=0.8)
-        axes.set(xscale="log", title="factors: how many times less it costs after the change")
+        axes.set(xscale="log", title="how many times less it costs after the change")
         axes.set_xlim(min(0.5, *factors.values(), *said.values()) / 1.5, 2 * max([*factors.values(), *said.values()]))
         if said:
             axes.legend(loc="lower right")
