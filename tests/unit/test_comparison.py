@@ -20,7 +20,7 @@ def test_each_way_is_measured_in_turns():
 
 
 def test_the_fastest_run_of_each_program_counts_and_the_first_ones_warm_up(monkeypatch):
-    calls, now = [], iter([0, 99, 0, 99, 0, 5, 0, 2, 0, 50, 0, 9, 0, 4, 0, 3, 0, 60, 0, 8])
+    calls, now = [], iter([0, 1, 0, 1, 0, 5, 0, 2, 0, 50, 0, 9, 0, 4, 0, 3, 0, 60, 0, 8])
     monkeypatch.setattr("lib.course.comparison.time.monotonic", lambda: next(now))
     programs = {name: lambda given, name=name: calls.append((name, given)) for name in ("one", "two")}
     table = fastest(programs, {10: "few", 100: "many"}, repeats=2)
