@@ -39,6 +39,12 @@ def measure(topic: str, archive_dir: Path) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
+def until_ready(parts: dict[str, float]) -> tuple[float, float]:
+    """(seconds until Python has started, seconds until a query of Spark has started) of a start that was measured."""
+    python, *others = parts.values()
+    return python, python + sum(others[: PARTS.index("first micro-batch") - 1])
+
+
 def main() -> None:
     # Imported here: what an import takes is a part of what is measured.
     from lib import consumer, trends

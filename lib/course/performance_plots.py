@@ -45,6 +45,8 @@ def batch_sizes(seconds: pd.Series, fixed: float, each: float) -> None:
     left.set(title="seconds of a micro-batch", xlabel="tweets in it", ylim=(0, None)), left.legend()
     right.plot(seconds.index, seconds.index / seconds, "o"), right.plot(sizes, sizes / (fixed + each * sizes), "C0--")
     right.set(title="tweets per second", xlabel="tweets in a micro-batch", ylim=(0, None))
+    for axes in (left, right):
+        axes.locator_params("x", nbins=5)
     plt.show()
 
 

@@ -12,6 +12,8 @@ from lib.course.exercises import lesson_08
 from lib.course.micro_batches import PARTS, answer, first, median, reports, run, seconds
 from lib.recount import hashtags, parse, window_starts
 
+POPULAR = ("ai", "datascience", "fútbol", "madrid", "música", "python")
+
 
 def count_windows(messages, window="1 minute"):
     tweet = F.from_json(F.col("value").cast("string"), "text STRING, created_at TIMESTAMP")
@@ -31,6 +33,9 @@ def test_a_cold_start_has_all_parts_and_each_takes_some_time(cluster, topic, fil
     fill(3000)
     parts = cold_start.measure(topic, tmp_path)
     assert tuple(parts) == cold_start.PARTS and all(0 < length < 120 for length in parts.values())
+    python, spark = cold_start.until_ready(parts)
+    assert python == parts["Python and its imports"]
+    assert spark == pytest.approx(sum(parts.values()) - parts["first micro-batch"] - parts["second micro-batch"])
 
 
 def test_the_parts_of_the_first_micro_batches_explain_nearly_all_of_their_time(counts):
@@ -128,15 +133,15 @@ def sinks(counts, tmp_path):
         table.write(batch.where(F.col("hashtag").isin(*tags)).select(*columns).collect())
 
     def one_by_one(batch, number):
-        for tag in ("ai", "news", "café", "music", "futbol", "música"):
+        for tag in POPULAR:
             write(batch, tag)
 
     yield (
         table,
         {
             "slow": one_by_one,
-            "fast": lambda batch, number: write(batch, "ai", "news", "café", "music", "futbol", "música"),
-            "some are missing": lambda batch, number: write(batch, "ai", "news"),
+            "fast": lambda batch, number: write(batch, *POPULAR),
+            "some are missing": lambda batch, number: write(batch, *POPULAR[:2]),
             "too many": lambda batch, number: table.write(batch.select(*columns).collect()),
             "it fails": lambda batch, number: 1 / 0,
         },
