@@ -44,6 +44,7 @@ class Gains:
         axes.plot(list(said.values()), list(said), "D", color="C1", label="your prediction")
         axes.axvline(1, color="black", linewidth=0.8)
         axes.set(xscale="log", title="how many times less it costs after the change")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlim(min(0.5, *factors.values(), *said.values()) / 1.5, 2 * max([*factors.values(), *said.values()]))
         if said:
             axes.legend(loc="lower right")
