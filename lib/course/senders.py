@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from confluent_kafka import Producer
 from kafka import KafkaProducer
 
 from lib.topics import Cluster
@@ -26,11 +27,9 @@ def kafka_python(
         return (time.monotonic() - began) / len(messages)
 
 
-def confluent(
-    producer: type, cluster: Cluster, topic: str, messages: Sequence[Message], options: Mapping[str, object]
-) -> float:
-    """The same with the class Producer of confluent-kafka, given as `producer`, and the options of that client."""
-    client = producer({"bootstrap.servers": cluster.address, **options})
+def confluent(cluster: Cluster, topic: str, messages: Sequence[Message], options: Mapping[str, object]) -> float:
+    """The same with confluent-kafka, and the options of that client; waits only at the end."""
+    client = Producer({"bootstrap.servers": cluster.address, **options})
     client.list_topics(topic, timeout=SECONDS)  # connects before the clock starts
     began = time.monotonic()
     for key, value in messages:
