@@ -1,0 +1,220 @@
+"""Live kill: the whole pipeline on a broker of its own, of which one part is killed and started again, and judged.
+
+`start` gives a `Pipeline`, or a `Replay` of recorded kills where no pipeline can be started.
+"""
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+import numpy as np
+
+from lib import consumer, infra
+from lib.course import timeline
+from lib.course.child import child_with
+from lib.course.own_broker import own_settings, wait_for_leader
+from lib.course.trials import wrong
+from lib.errors import CourseError, require
+from lib.producer import start_producer
+from lib.query import TrendQuery
+from lib.ranking import to_dict
+from lib.recount import recount
+from lib.settings import Settings
+from lib.spark_session import spark_session, stop
+from lib.topics import Cluster
+from lib.wait import wait_until
+
+TOPIC, QUERY = "live_kill", TrendQuery("30 seconds", "5 seconds", "30 seconds")
+VICTIMS = ("broker", "Spark", "producer")
+AROUND_SECONDS = 3  # how long the tweets flow before a fault, and after it
+BIN_SECONDS = 0.5  # of the rates in a recording
+SECONDS = 200
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A kill and its judgement.
+
+    `acknowledged`, `missing`: tweets; `compared`, `wrong`: counts of the store, and how many differ from the oracle's;
+    `recovery`: seconds from the fault until a tweet was counted that arrived after it; `seconds`: the left edges of the
+    bins of BIN_SECONDS, since the fault; `arrived`, `counted`: tweets in each bin.
+    """
+
+    victim: str
+    moment: str
+    rate: int
+    acknowledged: int
+    missing: int
+    compared: int
+    wrong: int
+    recovery: float
+    seconds: list[float]
+    arrived: list[int]
+    counted: list[int]
+    replayed: bool = False
+
+    @property
+    def right(self) -> bool:
+        """Whether no acknowledged tweet is missing, and each count is the oracle's."""
+        return self.missing == self.wrong == 0
+
+    def __str__(self) -> str:
+        how = f"replay of {self.moment}" if self.replayed else "live"
+        return (
+            f"{self.victim} killed ({how}): {self.recovery:.1f} s to recover\n"
+            f"{self.acknowledged:,} tweets acknowledged, {self.missing} missing; "
+            f"{self.compared:,} counts compared with the oracle's, {self.wrong} differ\n"
+            f"verdict: {'right' if self.right else 'WRONG'}"
+        )
+
+
+class Pipeline:
+    """Producer, broker, Spark query and store, all running, with `rate` tweets per second. Use `with`, or `close()`.
+
+    The broker and all files are in build/NAME. `consumer` is the running query. Raises CourseError if a part does not
+    start.
+    """
+
+    def __init__(self, settings: Settings, name: str, rate: int) -> None:
+        self.rate, self.settings = rate, own_settings(settings, name)
+        self.broker = infra.up(self.settings)
+        self.cluster = Cluster(self.settings.bootstrap_servers)
+        self.cluster.create(TOPIC, partitions=1)
+        self.acknowledged = self._producers = 0
+        self._start_query()
+        self._start_producer()
+        atexit.register(self.close)
+        self._flow()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def kill(self, victim: str) -> Recording:
+        """Kill the broker, Spark's Java process or the producer by SIGKILL, start it again, and judge the counts.
+
+        The producer is stopped for the judgement, and started by the next kill. SettingError for another victim.
+        """
+        require(victim in VICTIMS, "victim", victim, f"use one of: {', '.join(VICTIMS)}")
+        if not self.producer.running:
+            self._start_producer()
+            self._flow()
+        fault = {"broker": self._kill_broker, "Spark": self._kill_spark, "producer": self._kill_producer}[victim]()
+        self._flow()
+        self.acknowledged += self.producer.stop()["acked"]
+        return self._judge(victim, fault)
+
+    def close(self) -> None:
+        """Stop everything, and remove the broker's data. Safe to call twice."""
+        atexit.unregister(self.close)
+        self.producer.stop()
+        self.consumer.end()
+        stop(self.consumer.spark)
+        self.cluster.close()
+        infra.down(self.settings, volumes=True)
+        shutil.rmtree(self.settings.build_dir, ignore_errors=True)
+
+    def _start_query(self) -> None:
+        messages = consumer.read_topic(spark_session(self.settings), self.cluster, TOPIC, "earliest")
+        output, every = self.settings.folder("run"), {"processingTime": "1 second"}
+        self.consumer = consumer.start(messages, QUERY, output, self.cluster, TOPIC, trigger=every)
+
+    def _start_producer(self) -> None:
+        self._producers += 1  # the seed: the tweets of another producer are no duplicates
+        self.producer = start_producer(self.settings, TOPIC, rate=self.rate, seed=self._producers)
+
+    def _flow(self) -> None:
+        """Wait until the tweets of the next seconds are counted."""
+        wait_for_leader(self.cluster, TOPIC)
+        goal = self.cluster.offsets(TOPIC)[0] + AROUND_SECONDS * self.rate
+        wait_until(lambda: self.consumer.progress.offsets.get(0, 0) >= goal or self.consumer.error(), SECONDS)
+        self.consumer.raise_error()
+
+    def _kill_broker(self) -> float:
+        fault = time.time()
+        os.kill(self.broker.pid, signal.SIGKILL)
+        self.broker = infra.up(self.settings)
+        return fault
+
+    def _kill_spark(self) -> float:
+        java = child_with("SparkSubmit")  # the class in which Spark's Java process begins
+        fault = time.time()
+        java.kill()
+        wait_until(self.consumer.error, 30)
+        self.consumer.end()
+        self._start_query()
+        return fault
+
+    def _kill_producer(self) -> float:
+        """What it had acknowledged is known from its last report, at most a second old."""
+        fault = time.time()
+        self.producer.process.kill()
+        self.producer.process.wait()
+        self.acknowledged += self.producer.progress()["acked"]
+        self._start_producer()
+        return fault
+
+    def _judge(self, victim: str, fault: float) -> Recording:
+        running, store = self.consumer, self.consumer.store
+        running.wait_for(self.cluster.offsets(TOPIC), SECONDS)
+        lengths = QUERY.window_ms, QUERY.slide_ms, QUERY.watermark_ms
+        answer = recount(self.cluster.read(TOPIC), store.batches(), *lengths)
+        counts = Counter(to_dict(store.windows()))
+        found = timeline.times(self.cluster, TOPIC, store)
+        recovery = timeline.recovery(found, fault)
+        shown = found[found["arrived"] > fault - AROUND_SECONDS] - fault
+        edges = np.arange(-AROUND_SECONDS, np.ceil(recovery) + AROUND_SECONDS + BIN_SECONDS, BIN_SECONDS)
+        arrived, counted = (np.histogram(shown[name], edges)[0].tolist() for name in ("arrived", "counted"))
+        return Recording(
+            victim, f"{datetime.now(UTC):%Y-%m-%d}", self.rate, self.acknowledged,
+            max(0, self.acknowledged - answer.totals()["counted"]), len(counts | answer.windows),
+            wrong(counts, answer.windows), round(float(recovery), 2), edges[:-1].tolist(), arrived, counted,
+        )  # fmt: skip
+
+
+class Replay:
+    """Recorded kills, {victim: Recording}, in the place of a pipeline that could not be started, and why."""
+
+    consumer = None
+
+    def __init__(self, kills: Mapping[str, Recording], why: str) -> None:
+        self.kills, self.why = kills, why
+
+    def kill(self, victim: str) -> Recording:
+        """The recorded kill. SettingError for a victim without one."""
+        known = ", ".join(self.kills) or "there is none: make evidence"
+        require(victim in self.kills, "victim", victim, f"use one that is recorded: {known}")
+        return self.kills[victim]
+
+    def close(self) -> None:
+        """There is nothing to stop."""
+
+
+def start(settings: Settings, kills: Mapping[str, Recording], rate: int, live: bool = True) -> Pipeline | Replay:
+    """A running pipeline, or where it is not wanted or does not start, a replay of the recorded kills."""
+    if not live:
+        return Replay(kills, "LIVE is off")
+    try:
+        return Pipeline(settings, "live_kill", rate)
+    except (CourseError, TimeoutError) as error:
+        return Replay(kills, str(error))
+
+
+def to_json(recording: Recording) -> dict[str, object]:
+    """The recording as a JSON object, which `from_json` reads as a replayed one."""
+    return json.loads(json.dumps(vars(recording)))
+
+
+def from_json(values: Mapping[str, object]) -> Recording:
+    """A recording that was written by `to_json`."""
+    return Recording(**dict(values) | {"replayed": True})
