@@ -26,7 +26,7 @@ from lib.errors import CourseError, require
 from lib.producer import start_producer
 from lib.query import TrendQuery
 from lib.ranking import to_dict
-from lib.recount import recount
+from lib.recount import Recount, recount
 from lib.settings import Settings
 from lib.spark_session import spark_session, stop
 from lib.topics import Cluster
@@ -79,12 +79,12 @@ class Recording:
 class Pipeline:
     """Producer, broker, Spark query and store, all running, with `rate` tweets per second. Use `with`, or `close()`.
 
-    The broker and all files are in build/NAME. `consumer` is the running query. Raises CourseError if a part does not
-    start.
+    The broker and all files are in build/NAME. `consumer` is the running query; `options` are more options of
+    `start_producer`. Raises CourseError if a part does not start.
     """
 
-    def __init__(self, settings: Settings, name: str, rate: int) -> None:
-        self.rate, self.settings = rate, own_settings(settings, name)
+    def __init__(self, settings: Settings, name: str, rate: int, **options: object) -> None:
+        self.rate, self.options, self.settings = rate, options, own_settings(settings, name)
         self.broker = infra.up(self.settings)
         self.cluster = Cluster(self.settings.bootstrap_servers)
         self.cluster.create(TOPIC, partitions=1)
@@ -126,12 +126,12 @@ class Pipeline:
 
     def _start_query(self) -> None:
         messages = consumer.read_topic(spark_session(self.settings), self.cluster, TOPIC, "earliest")
-        output, every = self.settings.folder("run"), {"processingTime": "1 second"}
+        output, every = self.settings.folder("run"), {"processingTime": self.settings.trigger}
         self.consumer = consumer.start(messages, QUERY, output, self.cluster, TOPIC, trigger=every)
 
     def _start_producer(self) -> None:
         self._producers += 1  # the seed: the tweets of another producer are no duplicates
-        self.producer = start_producer(self.settings, TOPIC, rate=self.rate, seed=self._producers)
+        self.producer = start_producer(self.settings, TOPIC, rate=self.rate, seed=self._producers, **self.options)
 
     def _flow(self) -> None:
         """Wait until the tweets of the next seconds are counted."""
@@ -164,11 +164,14 @@ class Pipeline:
         self._start_producer()
         return fault
 
-    def _judge(self, victim: str, fault: float) -> Recording:
-        running, store = self.consumer, self.consumer.store
-        running.wait_for(self.cluster.offsets(TOPIC), SECONDS)
+    def answer(self) -> Recount:
+        """The oracle's answer on everything in the topic, once the query has counted it; no producer may be running."""
+        self.consumer.wait_for(self.cluster.offsets(TOPIC), SECONDS)
         lengths = QUERY.window_ms, QUERY.slide_ms, QUERY.watermark_ms
-        answer = recount(self.cluster.read(TOPIC), store.batches(), *lengths)
+        return recount(self.cluster.read(TOPIC), self.consumer.store.batches(), *lengths)
+
+    def _judge(self, victim: str, fault: float) -> Recording:
+        answer, store = self.answer(), self.consumer.store
         counts = Counter(to_dict(store.windows()))
         found = timeline.times(self.cluster, TOPIC, store)
         recovery = timeline.recovery(found, fault)

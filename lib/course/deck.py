@@ -1,0 +1,103 @@
+"""Content of the slides, drawn from the evidence: figures with an alternative text, and tables in large type."""
+
+import html
+from collections.abc import Mapping
+from io import StringIO
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+
+from lib.course.evidence import Claim, Evidence
+from lib.course.live_kill import BIN_SECONDS, Recording
+
+LINEAR_TO = 400  # tweets per second, from where the scale is logarithmic: the peak after a fault is high
+TICKS = [0, 200, 400, 1000, 2000, 5000, 10_000]
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as SVG, with its alternative text, and close it."""
+    text = StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Title": alt})
+    plt.close(figure)
+    display({"image/svg+xml": text.getvalue(), "text/plain": alt}, raw=True, metadata={"image/svg+xml": {"alt": alt}})
+
+
+def timeline(recording: Recording) -> None:
+    """Draw the tweets per second that arrived and that were counted, through a kill."""
+    figure, axes = plt.subplots()
+    edges = [*recording.seconds, recording.seconds[-1] + BIN_SECONDS]
+    for name in ("arrived", "counted"):
+        axes.stairs([n / BIN_SECONDS for n in getattr(recording, name)], edges, label=name, linewidth=3)
+    axes.axvspan(0, recording.recovery, color="C3", alpha=0.12, label="until it recovered")
+    axes.set_yscale("symlog", linthresh=LINEAR_TO)
+    axes.set_yticks(TICKS, map("{:,}".format, TICKS))
+    axes.set(xlabel=f"seconds since {recording.victim} was killed", ylabel="tweets per second", xlim=edges[:: len(edges) - 1])
+    figure.legend(loc="outside upper center", ncols=3)
+    show(figure, f"Tweets per second, arrived and counted: {recording.victim} killed, {recording.recovery:.1f} s to recover")
+
+
+def progress(seconds: list[float], arrived: list[int], counted: list[int]) -> None:
+    """Draw how many tweets were in the topic and how many were counted, at each moment."""
+    figure, axes = plt.subplots()
+    axes.plot(seconds, arrived, label="in the topic")
+    axes.step(seconds, counted, where="post", label="counted")
+    axes.set(xlabel="seconds", ylabel="tweets")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.legend()
+    show(figure, f"Tweets in the topic and tweets counted: {arrived[-1]:,} and {counted[-1]:,} after {seconds[-1]:.0f} s")
+
+
+def members(rates: Mapping[str, float]) -> None:
+    """Draw the messages per second of a group, by its number of members."""
+    figure, axes = plt.subplots()
+    axes.bar_label(axes.bar(list(rates), list(rates.values())), fmt="{:,.0f}")
+    axes.set(xlabel="members of the group", ylabel="messages per second")
+    axes.grid(visible=False, axis="x")
+    told = ", ".join(f"{rate:,.0f} with {number}" for number, rate in rates.items())
+    show(figure, f"Messages per second of a group, by its members: {told}")
+
+
+def verdict(claim: Claim) -> str:
+    """HTML that says whether a claim holds; of one that does not, why."""
+    if claim.holds:
+        return '<span class="holds">✓ holds</span>'
+    return f'<span class="failed">✗ FAILED {html.escape(claim.error)}</span>'
+
+
+def ledger(evidence: Evidence) -> HTML:
+    """All claims in a table: what was measured, the value, its limit, and whether the claim holds."""
+    rows = [
+        {"claim": html.escape(each.statement), "measured": f"{each.shown}", "limit": each.limit, "": verdict(each)}
+        for each in evidence.claims
+    ]
+    return table(pd.DataFrame(rows).set_index("claim"), escape=False)
+
+
+def big(claim: Claim, text: str = "") -> HTML:
+    """A claim's value in very large type, what was measured below, and a failure if it does not hold."""
+    failure = "" if claim.holds else f"<p>{verdict(claim)}</p>"
+    return HTML(f'<p class="big">{claim.shown}</p><p>{html.escape(text or claim.measured)}</p>{failure}')
+
+
+def table(frame: pd.DataFrame, escape: bool = True) -> HTML:
+    """A table in large type, the index as its first column."""
+    return HTML(frame.reset_index().to_html(index=False, border=0, escape=escape, classes="tex2jax_ignore"))
+
+
+def source(evidence: Evidence, *more: str) -> HTML:
+    """The line at the bottom of a slide: when, where and with what it was measured."""
+    return HTML(f'<p class="source">{html.escape(" · ".join([*more, evidence.source]))}</p>')
+
+
+def marks(found: Mapping[str, bool]) -> HTML:
+    """Names with a mark for each: whether it is true."""
+    signs = {True: ("holds", "✓"), False: ("failed", "✗")}
+    items = [f'<li><span class="{signs[each][0]}">{signs[each][1]}</span> {name}</li>' for name, each in found.items()]
+    return HTML(f'<ul class="marks">{"".join(items)}</ul>')
+
+
+def sentences(*texts: str) -> HTML:
+    """A list of sentences, each HTML."""
+    return HTML(f"<ul>{''.join(f'<li>{text}</li>' for text in texts)}</ul>")

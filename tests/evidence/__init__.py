@@ -1,0 +1,1 @@
+"""Evidence of the defence: measures each claim on the running pipeline (`make evidence`)."""
