@@ -60,35 +60,41 @@ def members(rates: Mapping[str, float]) -> None:
 
 
 def verdict(claim: Claim) -> str:
-    """HTML that says whether a claim holds; of one that does not, why."""
-    if claim.holds:
-        return '<span class="holds">✓ holds</span>'
-    return f'<span class="failed">✗ FAILED {html.escape(claim.error)}</span>'
+    """HTML that says whether a claim holds."""
+    return '<span class="holds">✓ holds</span>' if claim.holds else '<span class="failed">✗ FAILED</span>'
 
 
 def ledger(evidence: Evidence) -> HTML:
-    """All claims in a table: what was measured, the value, its limit, and whether the claim holds."""
+    """All claims in a table: the value, what it is (or why it could not be measured), its limit, and the verdict."""
     rows = [
-        {"claim": html.escape(each.statement), "measured": f"{each.shown}", "limit": each.limit, "": verdict(each)}
+        {
+            "claim": html.escape(each.statement),
+            "measured": f"<strong>{each.shown}</strong> <small>{html.escape(each.error or each.measured)}</small>",
+            "limit": each.limit,
+            "": verdict(each),
+        }
         for each in evidence.claims
     ]
-    return table(pd.DataFrame(rows).set_index("claim"), escape=False)
+    return table(pd.DataFrame(rows).set_index("claim"), escape=False, kind="ledger")
 
 
-def big(claim: Claim, text: str = "") -> HTML:
-    """A claim's value in very large type, what was measured below, and a failure if it does not hold."""
-    failure = "" if claim.holds else f"<p>{verdict(claim)}</p>"
-    return HTML(f'<p class="big">{claim.shown}</p><p>{html.escape(text or claim.measured)}</p>{failure}')
+def big(claim: Claim) -> HTML:
+    """A claim's value in very large type, and what it is; or that the claim has failed, and why."""
+    words = html.escape(claim.error or claim.measured)
+    failure = "" if claim.holds else f"{verdict(claim)} "
+    return HTML(f'<p class="big">{claim.shown}</p><p>{failure}{words}</p>')
 
 
-def table(frame: pd.DataFrame, escape: bool = True) -> HTML:
-    """A table in large type, the index as its first column."""
-    return HTML(frame.reset_index().to_html(index=False, border=0, escape=escape, classes="tex2jax_ignore"))
+def table(frame: pd.DataFrame, escape: bool = True, kind: str = "") -> HTML:
+    """A table in large type, the index as its first column; `kind`: a class of slides.css."""
+    classes = f"tex2jax_ignore mathjax_ignore {kind}".strip()
+    return HTML(frame.reset_index().to_html(index=False, border=0, escape=escape, classes=classes))
 
 
-def source(evidence: Evidence, *more: str) -> HTML:
-    """The line at the bottom of a slide: when, where and with what it was measured."""
-    return HTML(f'<p class="source">{html.escape(" · ".join([*more, evidence.source]))}</p>')
+def source(evidence: Evidence, told: str = "") -> HTML:
+    """The bottom of a slide: a sentence in larger type, and when, where and with what it was measured."""
+    above = f"<p>{html.escape(told)}</p>" if told else ""
+    return HTML(f'<footer>{above}<p class="source">{html.escape(evidence.source)}</p></footer>')
 
 
 def marks(found: Mapping[str, bool]) -> HTML:

@@ -23,6 +23,7 @@ from lib.course.child import child_with
 from lib.course.own_broker import own_settings, wait_for_leader
 from lib.course.trials import wrong
 from lib.errors import CourseError, require
+from lib.live_table import LiveTable
 from lib.producer import start_producer
 from lib.query import TrendQuery
 from lib.ranking import to_dict
@@ -89,6 +90,7 @@ class Pipeline:
         self.cluster = Cluster(self.settings.bootstrap_servers)
         self.cluster.create(TOPIC, partitions=1)
         self.acknowledged = self._producers = 0
+        self.table: LiveTable | None = None
         self._start_query()
         self._start_producer()
         atexit.register(self.close)
@@ -99,6 +101,10 @@ class Pipeline:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+    def show(self) -> None:
+        """Display the live table, which refreshes itself until Spark is killed or everything is stopped."""
+        self.table = LiveTable(self.consumer).show()
 
     def kill(self, victim: str) -> Recording:
         """Kill the broker, Spark's Java process or the producer by SIGKILL, start it again, and judge the counts.
@@ -119,6 +125,9 @@ class Pipeline:
         atexit.unregister(self.close)
         self.producer.stop()
         self.consumer.end()
+        if self.table:
+            self.table.consumer = self.consumer  # of the query that was started last
+            self.table.stop()
         stop(self.consumer.spark)
         self.cluster.close()
         infra.down(self.settings, volumes=True)
@@ -188,10 +197,12 @@ class Pipeline:
 class Replay:
     """Recorded kills, {victim: Recording}, in the place of a pipeline that could not be started, and why."""
 
-    consumer = None
-
     def __init__(self, kills: Mapping[str, Recording], why: str) -> None:
         self.kills, self.why = kills, why
+
+    def show(self) -> None:
+        """Say why there is no live table."""
+        print(f"No live pipeline: {self.why}. Recorded kills: {', '.join(self.kills)}.")
 
     def kill(self, victim: str) -> Recording:
         """The recorded kill. SettingError for a victim without one."""

@@ -62,18 +62,18 @@ def claims(data: dict, errors: dict[str, str]) -> list[Claim]:
 
     k = len(data.get("oracle", ()))
     return [
-        claim("immediacy", "An answer is seconds old", "stream", immediacy, "s", at_most=5),
-        claim("decoupling", "The producer does not notice that Spark is dead", "kills", decoupling, "%", at_least=90),
-        claim("scalability", "More members process more", "stream", scalability, "times", at_least=3),
+        claim("immediacy", "Answers are seconds old", "stream", immediacy, "s", at_most=5),
+        claim("decoupling", "The producer outlives Spark", "kills", decoupling, "%", at_least=90),
+        claim("scalability", "More members, more rate", "stream", scalability, "times", at_least=3),
         claim("exactness", "Each count is right", "stream", exactness, "differ", at_most=0),
-        claim("fault tolerance", "A killed part loses nothing", "kills", tolerance, "missing or wrong", at_most=0),
+        claim("fault tolerance", "A kill loses nothing", "kills", tolerance, "wrong", at_most=0),
         claim("an honest oracle", "A wrong count is noticed", "oracle", caught, f"of {k}", at_least=k),
     ]  # fmt: skip
 
 
 def immediacy(stream: dict) -> tuple[float, str]:
     latency = stream["latency"]
-    return latency["p95"], f"from the topic to the stored count, p95 of {latency['tweets']:,} tweets"
+    return latency["p95"], f"from topic to count, p95 of {latency['tweets']:,} tweets"
 
 
 def decoupling(kills: dict) -> tuple[float, str]:
@@ -83,26 +83,26 @@ def decoupling(kills: dict) -> tuple[float, str]:
     bins = sum(0 <= at < spark["recovery"] for at in spark["seconds"])
     width = spark["seconds"][1] - spark["seconds"][0]
     share = 100 * arrived / (bins * width * spark["rate"])
-    return share, f"of its rate still arrived in the topic, in {spark['recovery']:.0f} s without Spark"
+    return share, f"of its rate arrived, in {spark['recovery']:.0f} s without Spark"
 
 
 def scalability(stream: dict) -> tuple[float, str]:
     group = stream["group"]
-    return group["4"] / group["1"], "the rate of one member, with four members that wait for each message"
+    return group["4"] / group["1"], "the rate of one member, by four that wait"
 
 
 def exactness(stream: dict) -> tuple[float, str]:
-    return stream["differ"], f"of {stream['compared']:,} counts, from the oracle's; {stream['sent']:,} messages"
+    return stream["differ"], f"of {stream['compared']:,} counts; {stream['sent']:,} messages"
 
 
 def tolerance(kills: dict) -> tuple[float, str]:
     total = sum(each["missing"] + each["wrong"] for each in kills.values())
     acknowledged = max(each["acknowledged"] for each in kills.values())
-    return total, f"after {', '.join(kills)} were killed; {acknowledged:,} tweets acknowledged"
+    return total, f"or missing, of {acknowledged:,}; killed: {', '.join(kills)}"
 
 
 def caught(oracle: dict) -> tuple[float, str]:
-    return sum(oracle.values()), "faults, put into the pipeline on purpose, were caught by the oracle"
+    return sum(oracle.values()), "faults, put in on purpose, were caught by the oracle"
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ import numpy as np
 from kafka import KafkaProducer
 
 from lib import trends, tweets
+from lib.consumer.status import status_of
 from lib.course import timeline
 from lib.course.group import Group, rates
 from lib.course.live_kill import QUERY, TOPIC, VICTIMS, Pipeline, Recording
 from lib.course.members import settled
 from lib.course.trials import wrong
-from lib.live_table import LiveTable
+from lib.live_table import to_html
 from lib.producer import BATCHING
 from lib.ranking import to_dict
 from lib.settings import ROOT, Settings
@@ -27,6 +28,7 @@ from lib.wait import wait_until
 KILL_RATE, RATE = 200, 500  # tweets per second
 STREAM_SECONDS = 75
 PICTURES_AT = (45, 60)  # seconds of tweets in the topic: two moments of the live table
+ROWS = 6  # of the live table, so that they are large on a slide
 MISCHIEF = {"late": 0.01, "duplicates": 0.02, "malformed": 0.01}
 MEMBERS, MESSAGE_SECONDS, MEASURE_SECONDS = ("ana", "ben", "carla", "dora"), 0.005, 3
 STEP_SECONDS = 0.5  # of the progress
@@ -47,7 +49,8 @@ def stream(settings: Settings, keep: Callable[[str, str], None]) -> dict[str, ob
     with Pipeline(settings, "evidence", RATE, count=count, **MISCHIEF) as pipeline:
         for number, seconds in enumerate(PICTURES_AT, start=1):
             wait_until(lambda goal=seconds * RATE: pipeline.consumer.progress.offsets.get(0, 0) >= goal, 200)
-            keep(f"live_table_{number}", LiveTable(pipeline.consumer).html())
+            shown = pipeline.consumer.store.ranking(ROWS), pipeline.consumer.store.totals()
+            keep(f"live_table_{number}", to_html(*shown, status_of(pipeline.consumer)))
         sent = pipeline.producer.wait(200)["acked"]
         answer, store = pipeline.answer(), pipeline.consumer.store
         found = timeline.times(pipeline.cluster, TOPIC, store)
