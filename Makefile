@@ -29,7 +29,7 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 # Two workers, each with a broker and a Spark of its own; a file's tests stay together, as a notebook's cells must.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install run test quick bench faults notebooks lab up down doctor clean lock
+.PHONY: help install run test quick bench faults notebooks slides evidence site lab up down doctor clean lock
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,17 @@ faults: install  ## kill, pause and break every part of the pipeline, and verify
 
 notebooks: install  ## execute all notebooks headless; HTML pages in build/notebooks (UPDATE=1: refresh the committed outputs)
 	@$(BIN)/python -m lib.course.series $(if $(UPDATE),--update)
+
+slides: $(STAMP)  ## make the slides of the defence in build/slides: one HTML file that needs no network, and a PDF
+	@$(BIN)/python -m lib.course.slides
+
+# A claim that fails is shown as failed, so the slides are renewed in any case.
+evidence: install  ## measure what the slides claim, and renew lesson 09 and the slides with it (ten minutes)
+	@$(BIN)/python -m tests.evidence; code=$$?; \
+	  $(BIN)/python -m lib.course.series 09_defence --update && $(BIN)/python -m lib.course.slides --picture && exit $$code
+
+site: $(STAMP)  ## make a static site in build/site: lessons, slides, results and glossary, with checked links
+	@$(BIN)/python -m lib.course.site
 
 lab: install  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks

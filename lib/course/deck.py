@@ -10,7 +10,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from lib.course.evidence import Claim, Evidence
-from lib.course.live_kill import BIN_SECONDS, Recording
+from lib.course.recording import BIN_SECONDS, Recording
 
 LINEAR_TO = 400  # tweets per second, from where the scale is logarithmic: the peak after a fault is high
 TICKS = [0, 200, 400, 1000, 2000, 5000, 10_000]
@@ -33,9 +33,14 @@ def timeline(recording: Recording) -> None:
     axes.axvspan(0, recording.recovery, color="C3", alpha=0.12, label="until it recovered")
     axes.set_yscale("symlog", linthresh=LINEAR_TO)
     axes.set_yticks(TICKS, map("{:,}".format, TICKS))
-    axes.set(xlabel=f"seconds since {recording.victim} was killed", ylabel="tweets per second", xlim=edges[:: len(edges) - 1])
+    axes.set(
+        xlabel=f"seconds since {recording.victim} was killed", ylabel="tweets per second", xlim=edges[:: len(edges) - 1]
+    )
     figure.legend(loc="outside upper center", ncols=3)
-    show(figure, f"Tweets per second, arrived and counted: {recording.victim} killed, {recording.recovery:.1f} s to recover")
+    show(
+        figure,
+        f"Tweets per second, arrived and counted: {recording.victim} killed, {recording.recovery:.1f} s to recover",
+    )
 
 
 def progress(seconds: list[float], arrived: list[int], counted: list[int]) -> None:
@@ -46,7 +51,9 @@ def progress(seconds: list[float], arrived: list[int], counted: list[int]) -> No
     axes.set(xlabel="seconds", ylabel="tweets")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.legend()
-    show(figure, f"Tweets in the topic and tweets counted: {arrived[-1]:,} and {counted[-1]:,} after {seconds[-1]:.0f} s")
+    show(
+        figure, f"Tweets in the topic and tweets counted: {arrived[-1]:,} and {counted[-1]:,} after {seconds[-1]:.0f} s"
+    )
 
 
 def members(rates: Mapping[str, float]) -> None:

@@ -62,7 +62,9 @@ class Claim:
     def limit(self) -> str:
         """The limits, such as "at most 5 s"."""
         sides = {"at least": self.at_least, "at most": self.at_most}
-        return " and ".join(f"{side} {limit:,g} {self.unit}".rstrip() for side, limit in sides.items() if limit is not None)
+        return " and ".join(
+            f"{side} {limit:,g} {self.unit}".rstrip() for side, limit in sides.items() if limit is not None
+        )
 
 
 @dataclass(frozen=True)

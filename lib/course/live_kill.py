@@ -4,14 +4,12 @@
 """
 
 import atexit
-import json
 import os
 import shutil
 import signal
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
@@ -21,6 +19,7 @@ from lib import consumer, infra
 from lib.course import timeline
 from lib.course.child import child_with
 from lib.course.own_broker import own_settings, wait_for_leader
+from lib.course.recording import BIN_SECONDS, Recording
 from lib.course.trials import wrong
 from lib.errors import CourseError, require
 from lib.live_table import LiveTable
@@ -36,45 +35,7 @@ from lib.wait import wait_until
 TOPIC, QUERY = "live_kill", TrendQuery("30 seconds", "5 seconds", "30 seconds")
 VICTIMS = ("broker", "Spark", "producer")
 AROUND_SECONDS = 3  # how long the tweets flow before a fault, and after it
-BIN_SECONDS = 0.5  # of the rates in a recording
 SECONDS = 200
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A kill and its judgement.
-
-    `acknowledged`, `missing`: tweets; `compared`, `wrong`: counts of the store, and how many differ from the oracle's;
-    `recovery`: seconds from the fault until a tweet was counted that arrived after it; `seconds`: the left edges of the
-    bins of BIN_SECONDS, since the fault; `arrived`, `counted`: tweets in each bin.
-    """
-
-    victim: str
-    moment: str
-    rate: int
-    acknowledged: int
-    missing: int
-    compared: int
-    wrong: int
-    recovery: float
-    seconds: list[float]
-    arrived: list[int]
-    counted: list[int]
-    replayed: bool = False
-
-    @property
-    def right(self) -> bool:
-        """Whether no acknowledged tweet is missing, and each count is the oracle's."""
-        return self.missing == self.wrong == 0
-
-    def __str__(self) -> str:
-        how = f"replay of {self.moment}" if self.replayed else "live"
-        return (
-            f"{self.victim} killed ({how}): {self.recovery:.1f} s to recover\n"
-            f"{self.acknowledged:,} tweets acknowledged, {self.missing} missing; "
-            f"{self.compared:,} counts compared with the oracle's, {self.wrong} differ\n"
-            f"verdict: {'right' if self.right else 'WRONG'}"
-        )
 
 
 class Pipeline:
@@ -86,15 +47,19 @@ class Pipeline:
 
     def __init__(self, settings: Settings, name: str, rate: int, **options: object) -> None:
         self.rate, self.options, self.settings = rate, options, own_settings(settings, name)
-        self.broker = infra.up(self.settings)
-        self.cluster = Cluster(self.settings.bootstrap_servers)
-        self.cluster.create(TOPIC, partitions=1)
         self.acknowledged = self._producers = 0
         self.table: LiveTable | None = None
-        self._start_query()
-        self._start_producer()
+        try:
+            self.broker = infra.up(self.settings)
+            self.cluster = Cluster(self.settings.bootstrap_servers)
+            self.cluster.create(TOPIC, partitions=1)
+            self._start_query()
+            self._start_producer()
+            self._flow()
+        except BaseException:
+            infra.down(self.settings)  # all else ends with this process
+            raise
         atexit.register(self.close)
-        self._flow()
 
     def __enter__(self) -> Self:
         return self
@@ -222,13 +187,3 @@ def start(settings: Settings, kills: Mapping[str, Recording], rate: int, live: b
         return Pipeline(settings, "live_kill", rate)
     except (CourseError, TimeoutError) as error:
         return Replay(kills, str(error))
-
-
-def to_json(recording: Recording) -> dict[str, object]:
-    """The recording as a JSON object, which `from_json` reads as a replayed one."""
-    return json.loads(json.dumps(vars(recording)))
-
-
-def from_json(values: Mapping[str, object]) -> Recording:
-    """A recording that was written by `to_json`."""
-    return Recording(**dict(values) | {"replayed": True})

@@ -8,10 +8,12 @@ import argparse
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
+from PIL import Image
 from rich.console import Console
 
 from lib.course import notebook
@@ -21,6 +23,7 @@ from lib.settings import Settings
 
 NOTEBOOK = notebook.FOLDER / "09_defence.ipynb"
 WIDTH, HEIGHT = 1280, 720  # pixels of a slide; reveal.js scales it to the window
+PICTURE, SHOWN = notebook.FOLDER / "images" / "defence.png", (5, 12, 13, 15)  # the numbers of its slides
 TEMPLATE = Path(__file__).with_name("slides.html.jinja")
 
 
@@ -39,8 +42,9 @@ def write_slides(source: Path, result: Path) -> Path:
     about |= {"styles": [reveal("reset.css"), reveal("reveal.css"), style]}
     about |= {"scripts": [reveal("reveal.js"), reveal("plugin/notes.js")]}
     page, _ = exporter.from_notebook_node(nbformat.read(source, as_version=4), about)
+    page = re.sub(r'<a href="[^":]+\.(?:md|ipynb)[^"]*">(.*?)</a>', r"\1", page)  # the deck is one file, wherever it is
     result.parent.mkdir(parents=True, exist_ok=True)
-    result.write_text(re.sub(r"[ \t]+\n", "\n", page), encoding="utf-8")
+    result.write_text(page, encoding="utf-8")
     return result
 
 
@@ -55,14 +59,33 @@ def write_pdf(settings: Settings, deck: Path) -> Path:
     return deck.with_suffix(".pdf")
 
 
+def write_picture(settings: Settings, deck: Path, path: Path) -> Path:
+    """Write a PNG of four slides, for the README; StepError if there is no Chromium."""
+    wide, high, gap = WIDTH // 2, HEIGHT // 2, 4
+    picture = Image.new("RGB", (2 * wide + 3 * gap, 2 * high + 3 * gap), "#c8d0d8")
+    with chromium(settings) as browser:
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(deck.as_uri())
+        page.wait_for_function("Reveal.isReady()")
+        for place, number in enumerate(SHOWN):
+            page.evaluate("number => Reveal.slide(number - 1)", number)
+            slide = Image.open(BytesIO(page.screenshot())).convert("RGB").resize((wide, high))
+            picture.paste(slide, (gap + place % 2 * (wide + gap), gap + place // 2 * (high + gap)))
+    picture.quantize(64).save(path, optimize=True)
+    return path
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.course.slides", description="Write the deck of the defence.")
-    parser.parse_args(argv)
+    parser.add_argument("--picture", action="store_true", help=f"renew the README's {PICTURE.name}")
+    options = parser.parse_args(argv)
     settings, console = Settings.from_environment(), Console(highlight=False, soft_wrap=True)
     deck = write_slides(NOTEBOOK, settings.folder("slides") / "defence.html")
     console.print(f"==> {deck}: arrow keys; S the speaker's view; T dark or light")
     try:
         console.print(f"==> {write_pdf(settings, deck)}")
+        if options.picture:
+            console.print(f"==> {write_picture(settings, deck, PICTURE)}")
     except StepError as error:
         console.print(f"==> no PDF: {error}")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import pyspark
 
 from lib.course.evidence import FILE, PLACE, Claim, Evidence, hashes
-from lib.course.live_kill import to_json
+from lib.course.recording import to_json
 from lib.errors import run
 from lib.settings import KAFKA_VERSION, Settings
 from lib.wait import exit_on_signals

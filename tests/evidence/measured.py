@@ -15,8 +15,9 @@ from lib import trends, tweets
 from lib.consumer.status import status_of
 from lib.course import timeline
 from lib.course.group import Group, rates
-from lib.course.live_kill import QUERY, TOPIC, VICTIMS, Pipeline, Recording
+from lib.course.live_kill import QUERY, TOPIC, VICTIMS, Pipeline
 from lib.course.members import settled
+from lib.course.recording import Recording
 from lib.course.trials import wrong
 from lib.live_table import to_html
 from lib.producer import BATCHING

@@ -18,7 +18,8 @@ from lib.settings import ROOT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 GLOSSARY = ROOT / "notebooks" / "GLOSSARY.md"
 PAGES = [*NOTEBOOKS, GLOSSARY, *sorted(ROOT.glob("*.md"))]
-TAGS = {"parameters", "solution", "nbval-ignore-output"}
+DECK = ROOT / "notebooks" / "09_defence.ipynb"  # slides: with metadata and notes, and without exercises
+TAGS = {"parameters", "solution", "nbval-ignore-output", "shown"}
 
 
 def read(notebook: Path) -> nbformat.NotebookNode:
@@ -64,7 +65,8 @@ def test_it_is_small(notebook, code):
         c for c in code if not (c.source.startswith(("import ", "from ")) or "parameters" in c.metadata.get("tags", []))
     ]
     lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
-    assert 20 <= len(read(notebook).cells) <= 45
+    slide_type = [cell.metadata.get("slideshow", {}).get("slide_type") for cell in read(notebook).cells]
+    assert 20 <= len(slide_type) - slide_type.count("notes") <= 45
     assert max(lines) <= 12 and median(lines) <= 9
     assert notebook.stat().st_size <= 300_000
 
@@ -75,7 +77,9 @@ def test_papermill_can_set_each_of_its_parameters(notebook, code):
     assert assigned == set(parameters(notebook))
 
 
-def test_it_has_exercises_with_an_answer_that_is_judged(code):
+def test_it_has_exercises_with_an_answer_that_is_judged(notebook, code):
+    if notebook == DECK:
+        pytest.skip("slides have no exercises")
     solutions = [n for n, cell in enumerate(code) if "solution" in cell.metadata.get("tags", [])]
     assert solutions
     for number in solutions:
@@ -97,8 +101,9 @@ def test_it_carries_nothing_of_the_machine_it_was_made_on(notebook):
     nb = read(notebook)
     assert nb.metadata == METADATA
     nbformat.validate(nb)
+    allowed = {"tags", "jupyter", *(["slideshow"] if notebook == DECK else [])}
     for cell in nb.cells:
-        assert set(cell.metadata) <= {"tags", "jupyter"} and set(cell.metadata.get("tags", [])) <= TAGS
+        assert set(cell.metadata) <= allowed and set(cell.metadata.get("tags", [])) <= TAGS
     assert not re.search(
         r"/(home|root|tmp|work|Users|private)/|[A-Z]:\\\\|" + re.escape(str(ROOT)), notebook.read_text()
     )
