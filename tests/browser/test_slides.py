@@ -1,10 +1,12 @@
 """The deck in Chromium: without network, within its frame at two sizes, in both themes, and on paper."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
-from lib.course.slides import HEIGHT, NOTEBOOK, WIDTH, write_pdf, write_slides
+from lib.course.slides import HEIGHT, NOTEBOOK, WIDTH, write_slides
 from lib.settings import ROOT
 from tests.conftest import FOLDER
 
@@ -28,7 +30,7 @@ PICTURES = "[...document.querySelectorAll('.slides img')].map(i => [i.alt, i.nat
 
 @pytest.fixture(scope="module")
 def deck():
-    return write_slides(NOTEBOOK, FOLDER / "slides" / "defence.html")
+    return write_slides(NOTEBOOK, FOLDER / "deck" / "defence.html")
 
 
 @pytest.fixture
@@ -91,9 +93,11 @@ def test_the_speaker_s_view_has_the_notes(opened):
     popup.value.get_by_text("Good morning.").wait_for()
 
 
-def test_the_pdf_has_a_page_for_each_slide(opened, deck, settings):
+def test_the_pdf_has_a_page_for_each_slide(opened, settings):
     slides = opened().evaluate("Reveal.getTotalSlides()")
-    pdf = write_pdf(settings, deck).read_bytes()
+    # In a process of its own: Playwright starts only once in this one.
+    subprocess.run([sys.executable, "-m", "lib.course.slides"], check=True, stdout=subprocess.DEVNULL)
+    pdf = (settings.build_dir / "slides" / "defence.pdf").read_bytes()
     assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == slides
     [box] = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf))
     assert float(box[0]) / float(box[1]) == pytest.approx(WIDTH / HEIGHT, rel=0.01)
