@@ -1,7 +1,7 @@
 """Content of the slides, drawn from the evidence: figures with an alternative text, and tables in large type."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 
 import matplotlib.pyplot as plt
@@ -22,6 +22,19 @@ def show(figure: Figure, alt: str) -> None:
     figure.savefig(text, format="svg", metadata={"Date": None, "Title": alt})
     plt.close(figure)
     display({"image/svg+xml": text.getvalue(), "text/plain": alt}, raw=True, metadata={"image/svg+xml": {"alt": alt}})
+
+
+def measured(evidence: Evidence, name: str, draw: Callable[[dict], HTML | None]) -> HTML | None:
+    """Draw what was measured under this name; if the measurement has failed, say so, and why."""
+    if name in evidence.data:
+        return draw(evidence.data[name])
+    why = html.escape(evidence.data["errors"][name])
+    return HTML(f'<p><span class="failed">✗ FAILED</span> Not measured: {why}</p>')
+
+
+def told(evidence: Evidence, name: str, sentence: str) -> str:
+    """A sentence with values of what was measured under this name; empty if the measurement has failed."""
+    return sentence.format(**evidence.data[name]) if name in evidence.data else ""
 
 
 def timeline(recording: Recording) -> None:

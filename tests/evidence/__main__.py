@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("stream", lambda: measured.stream(settings, pages.__setitem__))
     add("oracle", lambda: measured.oracle(settings))
     add("pictures", lambda: pictures.take(settings, pages, PLACE))
+    data["errors"] = errors
     data["load"] = round(os.getloadavg()[1], 1)
     versions = {"Kafka": KAFKA_VERSION, "Spark": pyspark.__version__}
     found = Evidence(time.strftime("%Y-%m-%d"), versions, machine(), hashes(), claims(data, errors), data)
