@@ -32,12 +32,12 @@ def slides() -> list[list]:
 
 def text(cell) -> str:
     """A Markdown cell's words: no pictures, no signs."""
-    return re.sub(r"!\[.*?\]\(.*?\)|[#*|-]", " ", cell.source)
+    return re.sub(r"!\[.*?\]\(.*?\)|[#*|:-]", " ", cell.source)
 
 
 @pytest.mark.parametrize("cells", slides(), ids=lambda cells: text(cells[0]).split("\n")[0].strip())
 def test_a_slide_has_one_heading_few_words_notes_and_no_number_typed_by_hand(cells):
-    assert [bool(re.match("##? ", cell.source)) for cell in cells] == [True] + [False] * (len(cells) - 1)
+    assert [bool(re.match("##? ", cell.source)) for cell in cells if cell.cell_type == "markdown"] == [True, False]
     shown = [cell for cell in cells if cell.cell_type == "markdown" and kind(cell) != "notes"]
     assert not re.search(r"\d", " ".join(map(text, shown)))
     words = " ".join(text(cell).partition("\n")[2] for cell in shown)  # without the heading
