@@ -71,7 +71,7 @@ def write_picture(settings: Settings, deck: Path, path: Path) -> Path:
             page.evaluate("number => Reveal.slide(number - 1)", number)
             slide = Image.open(BytesIO(page.screenshot())).convert("RGB").resize((wide, high))
             picture.paste(slide, (gap + place % 2 * (wide + gap), gap + place // 2 * (high + gap)))
-    picture.quantize(64).save(path, optimize=True)
+    picture.quantize(200).save(path, optimize=True)
     return path
 
 
