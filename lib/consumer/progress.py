@@ -73,8 +73,8 @@ class Progress(StreamingQueryListener):
         verdicts = {key: int(n) for key, n in verdicts.items()}
         self.store.report(progress.batchId, arrived["newest_ms"], verdicts if add_up(verdicts) else {})
         (source,) = progress.sources
-        self.offsets = by_partition(source.endOffset)
-        left = sum(by_partition(source.latestOffset).values()) - sum(self.offsets.values())
+        offsets = by_partition(source.endOffset)
+        left = sum(by_partition(source.latestOffset).values()) - sum(offsets.values())
         report = BatchReport(
             number=progress.batchId,
             ended=time.time(),
@@ -86,6 +86,7 @@ class Progress(StreamingQueryListener):
             verdicts=verdicts,
         )
         self.recent = (*self.recent, report)[-RECENT_BATCHES:]
+        self.offsets = offsets  # at last: who waits for them reads the report then
 
     def onQueryTerminated(self, event) -> None:
         if event.runId == self._run_id:
