@@ -67,7 +67,7 @@ display(HTML(html))"""
 # What cannot be written fails the query.
 REFUSE_ROWS = """with again.store.engine.begin() as connection:
     connection.exec_driver_sql(
-        "CREATE TRIGGER full BEFORE INSERT ON windows BEGIN SELECT RAISE(ABORT, 'no room for a window'); END")"""
+        "CREATE TRIGGER full BEFORE INSERT ON panes BEGIN SELECT RAISE(ABORT, 'no room for a window'); END")"""
 
 
 @pytest.fixture(scope="module")

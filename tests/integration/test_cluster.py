@@ -96,10 +96,10 @@ def flow(three: Cluster, topic: str) -> Iterator[None]:
             stop.set()
         delivery = sending.result(timeout=120)
     # A broker that was paused answers as the leader that it was, until it has heard of its successor.
-    wait_until(lambda: sum(three.offsets(topic).values()) >= delivery.acked, seconds=60, every=0.2)
+    wait_until(lambda: sum(three.offsets(topic).values()) >= delivery["acked"], seconds=60, every=0.2)
     stored = list(three.read(topic))
-    assert delivery.acked == delivery.sent == len(stored)
-    assert by_key(stored) == by_key(islice(tweets.stream(1_000_000, rate=RATE), delivery.sent))
+    assert delivery["acked"] == delivery["sent"] == len(stored)
+    assert by_key(stored) == by_key(islice(tweets.stream(1_000_000, rate=RATE), delivery["sent"]))
 
 
 def test_all_run_on_loopback_and_each_partition_has_three_replicas(own, three, run_main):

@@ -1,5 +1,7 @@
 """The static site: all its pages, and no broken link."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from rich.console import Console
 
@@ -10,7 +12,8 @@ from lib.settings import ROOT
 @pytest.fixture(scope="module")
 def site(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    write_site(settings, folder / "site", Console(quiet=True))
+    with ThreadPoolExecutor() as pool:  # Playwright refuses a second start in the thread of the browser's tests
+        pool.submit(write_site, settings, folder / "site", Console(quiet=True)).result()
     return folder / "site"
 
 
