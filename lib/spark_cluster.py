@@ -20,13 +20,12 @@ import pyspark
 
 from lib.errors import QueryError, require, run
 from lib.infra import ports, process
-from lib.infra.java import LOG_CONFIGURATION, java_home
+from lib.infra.java import LOG_CONFIGURATION, QUICK_START, java_home
 from lib.infra.state import State
 from lib.settings import Settings
 from lib.wait import wait_until
 
 PORT = 7077  # the usual one of a master; another if it is taken
-QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # for programs that do little work: ready sooner
 HEAP = "256m"  # of the master, and of each worker beside its executors
 
 

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from lib.errors import QueryError, SettingError
 from lib.infra.archive import archive_options
 from lib.infra.jars import jars
-from lib.infra.java import LOG_CONFIGURATION, find_java, home_of
+from lib.infra.java import LOG_CONFIGURATION, QUICK_START, find_java, home_of
 from lib.settings import ROOT, Settings
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
@@ -116,7 +116,7 @@ def set_environment(settings: Settings, java: Path) -> None:
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
     # A Java process of its own only makes the command line: half a second sooner with these options.
-    os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    os.environ["SPARK_LAUNCHER_OPTS"] = " ".join(QUICK_START)
     for name in ("SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS"):
         os.environ.pop(name, None)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from lib.errors import JavaError, run
 from lib.settings import JAVA_VERSIONS, Settings
 
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # of programs that do little work: they are ready sooner
 LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")  # for every Java process, broker or Spark
 REMEDY = (
     "install Java 17 (conda: conda install -c conda-forge openjdk=17; Debian: apt install default-jre-headless), "
