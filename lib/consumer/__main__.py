@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             store.exists()  # so does one of the database
     # py4j logs a traceback for each call that Spark's Java process did not answer, because it was killed.
     logging.basicConfig(filename=settings.folder("logs") / "consumer.log", filemode="w")
-    backlog = sum(cluster.offsets(options.topic, "latest").values())
-    spark = spark_session(settings, throughput=options.available_now and backlog > LARGE_BACKLOG)
+    throughput = options.available_now and sum(cluster.offsets(options.topic).values()) > LARGE_BACKLOG
+    spark = spark_session(settings, throughput=throughput)
     trigger = {"availableNow": True} if options.available_now else {"processingTime": options.trigger}
     messages = read_topic(spark, cluster, options.topic, options.starting_offsets, settings.batch_messages)
     consumer = start(
