@@ -221,8 +221,9 @@ class Store:
         """The counts of the windows that start in this range, both ends included, or of all: (window_start, window_end,
         hashtag, tweets), sorted by window and hashtag."""
         query = self.query()
-        if not query:
-            return pd.DataFrame(columns=WINDOWS)
+        return self._windows(query, since, until) if query else pd.DataFrame(columns=WINDOWS)
+
+    def _windows(self, query: TrendQuery, since: datetime | None, until: datetime | None) -> pd.DataFrame:
         chosen = sa.select(PANES.c.pane_start, PANES.c.hashtag, PANES.c.tweets)
         if since:
             chosen = chosen.where(PANES.c.pane_start >= since)
@@ -232,10 +233,11 @@ class Store:
             panes = pd.DataFrame(connection.execute(chosen).all(), columns=list(chosen.selected_columns.keys()))
         panes = panes.astype({"pane_start": "datetime64[ns]", "tweets": int})
         found = windows_of(panes, query)
-        inside = found["window_start"].between(
-            since or found["window_start"].min(), until or found["window_start"].max()
-        )
-        return found[inside].reset_index(drop=True)
+        if since:
+            found = found[found["window_start"] >= since]
+        if until:
+            found = found[found["window_start"] <= until]
+        return found.reset_index(drop=True)
 
     def ranking(self, top: int) -> pd.DataFrame:
         """The trending topics now, as `lib.ranking.ranking` gives them; reads only the panes of the windows that it
@@ -249,5 +251,5 @@ class Store:
         with self.connect() as connection:
             pane = connection.scalar(sa.select(sa.func.max(PANES.c.pane_start)).where(before_its_end))
         last = time(min(complete, ms(pane) // slide * slide)) if pane else time(complete)  # the last that has a hashtag
-        shown = self.windows(last - timedelta(milliseconds=slide) * TREND_WINDOWS, last)
+        shown = self._windows(query, last - timedelta(milliseconds=slide) * TREND_WINDOWS, last)
         return ranking(shown, pd.Timestamp(newest), top, pd.Timedelta(slide, "ms"))
