@@ -12,8 +12,9 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page
 
+from lib.course.chromium import chromium
 from lib.doctor import machine
 from lib.settings import ROOT
 from lib.wait import wait_until
@@ -21,10 +22,6 @@ from tests.conftest import FOLDER, free_port, gone
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 TOKEN = "only-for-the-tests"
-CHROMIUM_OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run"
-)
 # What the page itself remembers: every new state of the live table's rows with its time, and whether a script ran.
 WATCH = """() => {
     window.seen = [];
@@ -51,10 +48,8 @@ def browser(settings):
     found = machine.browser(settings)
     if found.level != "good":
         pytest.skip(found.text)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found.text, args=CHROMIUM_OPTIONS.split())
+    with chromium(settings) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="package")
