@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 
 from lib.course.evidence import Claim, Evidence
 from lib.course.recording import BIN_SECONDS, Recording
-
-LINEAR_TO = 400  # tweets per second, from where the scale is logarithmic: the peak after a fault is high
-TICKS = [0, 200, 400, 1000, 2000, 5000, 10_000]
+from lib.course.timeline import LINEAR_TO, TICKS
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -45,7 +43,8 @@ def timeline(recording: Recording) -> None:
         axes.stairs([n / BIN_SECONDS for n in getattr(recording, name)], edges, label=name, linewidth=3)
     axes.axvspan(0, recording.recovery, color="C3", alpha=0.12, label="until it recovered")
     axes.set_yscale("symlog", linthresh=LINEAR_TO)
-    axes.set_yticks(TICKS, map("{:,}".format, TICKS))
+    ticks = [*TICKS, 10_000]
+    axes.set_yticks(ticks, map("{:,}".format, ticks))
     axes.set(
         xlabel=f"seconds since {recording.victim} was killed", ylabel="tweets per second", xlim=edges[:: len(edges) - 1]
     )

@@ -92,9 +92,10 @@ def batch_job(pipeline: Pipeline) -> dict[str, object]:
     began = time.monotonic()
     kafka = {"kafka.bootstrap.servers": pipeline.cluster.address, "subscribe": TOPIC}
     messages = pipeline.consumer.spark.read.format("kafka").options(**kafka).load()
-    once = messages.transform(trends.parse).transform(trends.keep_tweets).dropDuplicates(["id", "text", "created_at"])
-    windows = trends.count_windows(once.transform(trends.hashtags), QUERY.window, QUERY.slide).collect()
+    windows = trends.trending(messages, QUERY).collect()
     seconds = time.monotonic() - began
+    once = messages.transform(trends.parse).transform(trends.keep_tweets)
+    once = once.transform(trends.drop_duplicates, QUERY.watermark)
     return {"seconds": round(seconds, 2), "tweets": once.count(), "counts": len(windows)}
 
 
