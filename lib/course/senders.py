@@ -29,7 +29,7 @@ def kafka_python(
 
 def confluent(cluster: Cluster, topic: str, messages: Sequence[Message], options: Mapping[str, object]) -> float:
     """The same with confluent-kafka, and the options of that client; waits only at the end."""
-    client = Producer({"bootstrap.servers": cluster.address, **options})
+    client = Producer({"bootstrap.servers": cluster.address, **cluster.security.librdkafka(), **options})
     client.list_topics(topic, timeout=SECONDS)  # connects before the clock starts
     began = time.monotonic()
     for key, value in messages:
