@@ -98,10 +98,17 @@ class Messages:
                 place = parameters.index(name) - (parameters[0] == "self")
                 others += [argument(call, name, place) for call in self.calls if called(call) == scope.name]
             # A single word may be a value of another loop, or a parameter of another function with the same name.
-            found += [value for value in others if value and not is_word(value)]
+            found += [value for value in others if value and not self.is_word(value)]
             if found:
                 return found
         return []
+
+    def is_word(self, node: ast.AST) -> bool:
+        """Whether it is a text without a space, or the name of a constant that is one."""
+        if isinstance(node, ast.Name) and node.id.isupper():
+            found = self.values(node.id, node)
+            return bool(found) and all(map(self.is_word, found))
+        return isinstance(node, ast.Constant) and " " not in str(node.value)
 
     def looped(self, name: str, node: ast.AST) -> list[ast.AST]:
         """The expressions that a loop over a dictionary gives to a name."""
@@ -127,10 +134,6 @@ def given(name: str, target: ast.AST, value: ast.AST) -> list[ast.AST]:
         case ast.Tuple(), ast.IfExp(body=one, orelse=other):
             return given(name, target, one) + given(name, target, other)
     return []
-
-
-def is_word(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and " " not in str(node.value)
 
 
 def called(call: ast.Call) -> str:
@@ -173,6 +176,7 @@ def test_the_messages_are_plain_and_have_a_remedy():
         ("B = 'b'\ndef f():\n  a = 'x' if c else f'y{B}'\n  raise TopicError(a, B)", ["x", "yb"], ["b"]),
         ("def f():\n  a, b = ('1', '2') if c else ('3', '4')\n  raise TopicError(a, b)", ["1", "3"], ["2", "4"]),
         ("def f(a, b): raise TopicError(a, b)\nf('1 x', b='2 x')\nf(x, '3 x')", ["1 x"], ["2 x", "3 x"]),
+        ("W = 'x'\ndef f(a): raise TopicError(f'no {a}', 'b')\nf(W)", ["no {a}"], ["b"]),
         ("D = {'1': '2 x', '3': '4 x'}\nfor a, b in D.items(): raise TopicError(a, b)", ["{a}"], ["2 x", "4 x"]),
         ("raise TopicError(f'{a + 1}', f'{b} c'.lstrip())", ["{a + 1}"], ["{b} c"]),
         ("def f():\n  a = a + 'b'\n  raise TopicError(a, g(a))", ["{a}b"], ["{g(a)}"]),
