@@ -113,21 +113,22 @@ class Cluster(Connection):
             except TopicAlreadyExistsError:
                 return False
 
-        if self.ask(create):
-            return True
-        found = self._describe(topic)["partitions"]
-        asked = {
-            "partitions": (partitions, len(found)),
-            "replicas": (replication_factor, len(found[0]["replica_nodes"])),
-        }
-        for name, (number, number_found) in asked.items():
-            if number and number != number_found:
+        created = self.ask(create)
+        if not created:
+            self._check(topic, partitions=partitions, replicas=replication_factor)
+        return created
+
+    def _check(self, topic: str, **asked: int | None) -> None:
+        """TopicError unless an existing topic has the numbers of partitions and replicas that are asked for."""
+        places = self._describe(topic)["partitions"]
+        found = {"partitions": len(places), "replicas": len(places[0]["replica_nodes"])}
+        for name, number in asked.items():
+            if number and number != found[name]:
                 raise TopicError(
-                    f"topic {topic} already exists, with {number_found} {name} instead of {number}",
+                    f"topic {topic} already exists, with {found[name]} {name} instead of {number}",
                     f"use it as it is, or delete it with all its messages: python -m lib.topics delete {topic}",
-                    topic=topic, **{name: number_found},
+                    topic=topic, **{name: found[name]},
                 )  # fmt: skip
-        return False
 
     def delete(self, topic: str) -> bool:
         """Delete a topic with all its messages and wait until it is gone; False if it did not exist."""
