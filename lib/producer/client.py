@@ -33,7 +33,8 @@ def send(
     per_second}, which is also logged once a second. Raises ProducerError if a message was not acknowledged.
     """
     delivery, done = CLIENTS[client](bootstrap_servers, security, **configs), threading.Event()
-    threading.Thread(target=delivery.report, args=(done,), daemon=True).start()
+    reporter = threading.Thread(target=delivery.report, args=(done,), daemon=True)
+    reporter.start()
     try:
         for key, value in paced(messages, rate, stop, duration, full=delivery.full):
             if delivery.failure:
@@ -45,6 +46,7 @@ def send(
         delivery.failed(error)
     finally:
         done.set()
+    reporter.join()  # it asks the client, which must not be closed yet
     if delivery.failure:
         delivery.abort()
     summary, failure = delivery.summary(), delivery.failure

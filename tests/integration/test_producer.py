@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import psutil
 import pytest
@@ -160,6 +161,15 @@ def test_a_broker_that_does_not_answer_is_a_failure_and_fills_no_memory(broker, 
         process.resume()
     assert 1000 <= failed.value.data["sent"] < 2000 and failed.value.data["acked"] < 1000
     assert TIMED_OUT[client] in repr(failed.value.data["failure"])
+
+
+@both_clients
+def test_the_last_report_is_written_before_the_client_is_closed(settings, topic, monkeypatch, client):
+    monkeypatch.setattr("lib.producer.delivery.REPORT_SECONDS", 0.01)
+    monkeypatch.setattr("lib.producer.delivery.LOG.info", lambda _: time.sleep(0.3))  # a slow disk
+    before = set(threading.enumerate())
+    send(tweets.stream(100), topic, settings.bootstrap_servers, 0, threading.Event(), client=client)
+    assert set(threading.enumerate()) <= before
 
 
 @both_clients
