@@ -9,7 +9,7 @@ import psutil
 
 from lib.wait import wait_until
 
-STOP_SECONDS = 20
+STOP_SECONDS, KILL_SECONDS = 20, 10
 
 
 def start(command: Sequence[object], folder: Path, environment: Mapping[str, str] | None = None) -> int:
@@ -36,19 +36,30 @@ def find(pid: int | None, argument: Path) -> psutil.Process | None:
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         # By its command line, which names its configuration file: a start time changes when the clock is set.
-        same = str(argument) in process.cmdline()
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if str(argument) in process.cmdline() and alive(process) else None
     return None
 
 
 def end(*processes: psutil.Process | None) -> None:
     """Terminate processes, all at once, so that they close their files; kill those that take over 20 s."""
-    running = [process for process in processes if process]
-    for process in running:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, slow = psutil.wait_procs(running, STOP_SECONDS)
-    for process in slow:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(slow, 10)
+    left = [process for process in processes if process]
+    for stop, seconds in ((psutil.Process.terminate, STOP_SECONDS), (psutil.Process.kill, KILL_SECONDS)):
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                stop(process)
+        with suppress(TimeoutError):
+            wait_until(lambda left=left: not any(map(alive, left)), seconds)
+        left = [process for process in left if alive(process)]
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process runs. One that has ended may still be listed, as a zombie: its exit code waits for its parent.
+
+    A child of this process is no such one, because we collect its exit code here. In a container that has no init
+    process nobody collects those of orphans.
+    """
+    with suppress(psutil.TimeoutExpired):
+        process.wait(0)
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

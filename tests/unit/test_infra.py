@@ -4,12 +4,16 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from itertools import islice
+from pathlib import Path
 
+import psutil
 import pytest
 
 from lib import infra
 from lib.errors import BrokerError, SettingError
+from lib.infra import process
 from lib.infra.embedded import common_properties
 from lib.infra.ports import free_port
 from lib.infra.replicated import chosen_ports
@@ -95,3 +99,18 @@ def test_what_was_started_can_be_read_again(here):
     here.folder("broker")
     State(here).write(started)
     assert State(here).read() == started
+
+
+def test_a_process_whose_exit_code_nobody_collects_has_ended():
+    """Such as an orphan in a container without an init process."""
+    child = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'input()']).pid, flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", child], stdin=-1, stdout=-1, text=True) as parent:
+        grandchild = psutil.Process(int(parent.stdout.readline()))
+        began = time.monotonic()
+        process.end(grandchild)
+        assert time.monotonic() - began < process.STOP_SECONDS
+        assert grandchild.status() == psutil.STATUS_ZOMBIE
+        assert process.find(grandchild.pid, Path(sys.executable)) is None
+        parent.kill()
