@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +56,9 @@ class SparkCluster:
             if not known or not self.process(0):
                 self.stop(known)
                 known = self.start_master()
+            began = time.monotonic()
+            # A worker that meets a master that is not ready yet asks again 5 to 15 s later.
+            self.wait(lambda: self.page().get("status") == "ALIVE")
             for number in range(1, workers + 1):
                 if not self.process(number):
                     arguments = ["--cores", cores, "--memory", f"{self.settings.executor_memory_mb}m"]
@@ -63,13 +66,7 @@ class SparkCluster:
                     pid = self.start("worker.Worker", number, 0, 0, *arguments)
                     known = known._replace(pids=(*known.pids[:number], pid, *known.pids[number + 1 :]))
                     self.state.write(known)
-            began = time.monotonic()
-            with suppress(TimeoutError):
-                wait_until(
-                    lambda: len(self.workers()) >= workers or not self.process(0),
-                    self.settings.ready_seconds,
-                    every=0.2,
-                )
+            self.wait(lambda: len(self.workers()) >= workers)
             if len(self.workers()) >= workers:
                 return known.master
             self.stop(known)
@@ -78,6 +75,11 @@ class SparkCluster:
             f"see {self.folder / 'master.log'}, and worker-1.log beside it",
             log=self.folder / "master.log",
         )
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait until it is ready, the master has ended, or `settings.ready_seconds` are over."""
+        with suppress(TimeoutError):
+            wait_until(lambda: ready() or not self.process(0), self.settings.ready_seconds, every=0.1)
 
     def start_master(self) -> StartedCluster:
         shutil.rmtree(self.folder / "work", ignore_errors=True)  # jars and logs of earlier applications
@@ -102,7 +104,7 @@ class SparkCluster:
         environment = {
             "JAVA_HOME": java_home(self.settings),
             "SPARK_HOME": home,
-            "SPARK_CONF_DIR": self.folder,  # not that of another Spark
+            "SPARK_CONF_DIR": home / "conf",  # as in a driver of ours, not that of another Spark
             "SPARK_LOCAL_IP": self.host,  # the web page binds to it; there is no option for it
             "SPARK_LOCAL_DIRS": self.settings.folder("tmp"),
             "SPARK_DAEMON_MEMORY": HEAP,
@@ -123,14 +125,18 @@ class SparkCluster:
         known = self.state.read()
         return process.find(known.pids[number], self.properties(number)) if known and known.pids[number:] else None
 
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers that the master knows and that are alive, as its web page describes them; [] without a master."""
+    def page(self) -> dict[str, Any]:
+        """What the master's web page says, as JSON; {} without a master."""
         if not (known := self.state.read()):
-            return []
+            return {}
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy is not for this machine
         with suppress(OSError, ValueError), opener.open(f"{known.web_page}/json/", timeout=5) as answer:
-            return [worker for worker in json.load(answer)["workers"] if worker["state"] == "ALIVE"]
-        return []
+            return json.load(answer)
+        return {}
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers that the master knows and that are alive, as its web page describes them."""
+        return [worker for worker in self.page().get("workers", []) if worker["state"] == "ALIVE"]
 
     def status(self) -> tuple[bool, str]:
         """Whether the master runs with a worker, and a text about them."""

@@ -187,18 +187,16 @@ def jvm_options(settings: Settings, throughput: bool, java: Path) -> dict[str, s
     ]  # fmt: skip
     if not throughput:  # with this option Java reserves 48 MB for compiled code, which a lesson's queries fill
         flags += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
-    flags += [f'"{flag}"' for flag in archive_options(settings, "spark", java, first)]  # a path may have a space
-    # A class path is read on the driver's machine; executors fetch these from the driver.
-    cluster = {"spark.jars": ",".join(jar.as_uri() for jar in connector)} if on_cluster(settings.spark_master) else {}
-    return cluster | {
+    archive = [f'"{flag}"' for flag in archive_options(settings, "spark", java, first)]  # a path may have a space
+    own_jars = os.pathsep.join(map(str, first))
+    executors = executor_options(settings, connector, own_jars, archive) if on_cluster(settings.spark_master) else {}
+    return executors | {
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,
         "spark.driver.memory": f"{settings.driver_memory_mb}m",
-        "spark.executor.memory": f"{settings.executor_memory_mb}m",
-        "spark.executor.extraJavaOptions": settings.executor_java_options,
         "spark.local.dir": temporary,
-        "spark.driver.extraClassPath": os.pathsep.join(map(str, first)),
-        "spark.driver.extraJavaOptions": " ".join(flags),
+        "spark.driver.extraClassPath": own_jars,
+        "spark.driver.extraJavaOptions": " ".join(flags + archive),
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         # What the web UI would show of the past is kept in the heap, with or without a UI: 1,000 of each by default.
@@ -207,4 +205,19 @@ def jvm_options(settings: Settings, throughput: bool, java: Path) -> dict[str, s
         "spark.sql.ui.retainedExecutions": "50",
         "spark.sql.warehouse.dir": (settings.build_dir / "spark-warehouse").as_uri(),
         LOG_KEY: str(log),
+    }
+
+
+def executor_options(settings: Settings, connector: list[Path], class_path: str, archive: list[str]) -> dict[str, str]:
+    """The options of a cluster's executors. They fetch the connector from the driver.
+
+    On the driver's machine they use its class path and its archive of classes; elsewhere they ignore both.
+    """
+    return {
+        "spark.jars": ",".join(jar.as_uri() for jar in connector),
+        "spark.executor.memory": f"{settings.executor_memory_mb}m",
+        "spark.executor.extraClassPath": class_path,
+        "spark.executor.extraJavaOptions": " ".join([*archive, settings.executor_java_options]),
+        # A task that wants the state of an executor waits so long for it, also if it is gone: 3 s by default.
+        "spark.locality.wait": "1s",
     }

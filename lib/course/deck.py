@@ -68,14 +68,22 @@ def progress(seconds: list[float], arrived: list[int], counted: list[int]) -> No
     )
 
 
-def members(rates: Mapping[str, float]) -> None:
-    """Draw the messages per second of a group, by its number of members."""
-    figure, axes = plt.subplots()
-    axes.bar_label(axes.bar(list(rates), list(rates.values())), fmt="{:,.0f}")
-    axes.set(xlabel="members of the group", ylabel="messages per second")
-    axes.grid(visible=False, axis="x")
-    told = ", ".join(f"{rate:,.0f} with {number}" for number, rate in rates.items())
-    show(figure, f"Messages per second of a group, by its members: {told}")
+def scale(group: Mapping[str, float], cores: pd.DataFrame) -> None:
+    """Draw the messages per second of a group by its members, and those of a query by partitions and cores.
+
+    `cores` has a row for each number of partitions and a column for each number of cores, such as "2 cores".
+    """
+    figure, (left, right) = plt.subplots(1, 2)
+    left.bar_label(left.bar(list(group), list(group.values())), fmt="{:,.0f}")
+    left.set(xlabel="members of the group, 4 partitions", ylabel="messages per second")
+    left.grid(visible=False, axis="x")
+    for column, style in zip(cores, ("o-", "s--"), strict=True):
+        right.plot(cores.index, cores[column].astype(int), style, label=column, markersize=10)
+    right.set(xlabel="partitions, read by Spark", ylim=(0, None))
+    right.yaxis.set_major_formatter("{x:,.0f}")
+    right.legend()
+    told = ", ".join(f"{rate:,.0f} with {number}" for number, rate in group.items())
+    show(figure, f"Messages per second of a group, by its members: {told}; and of Spark, by partitions and cores")
 
 
 def verdict(claim: Claim) -> str:

@@ -89,6 +89,9 @@ def common_properties(settings: Settings) -> dict[str, object]:
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": enough,
         "group.initial.rebalance.delay.ms": 0,
+        # A member of the protocol of KIP-848 learns its partitions by a heartbeat: every 5 s by default, and at least.
+        "group.consumer.min.heartbeat.interval.ms": 500,
+        "group.consumer.heartbeat.interval.ms": 500,
     }
 
 

@@ -19,7 +19,7 @@ from lib.wait import wait_until
 from tests.conftest import gone
 from tests.integration.conftest import FLAGS
 
-TWEETS, BATCH = 30_000, 10_000
+TWEETS, BATCH = 60_000, 20_000
 SHORT = "-XX:TieredStopAtLevel=1"  # executors that compile quickly, for a short run
 EXECUTED = """
 import psutil
