@@ -120,8 +120,13 @@ def table(frame: pd.DataFrame, escape: bool = True, kind: str = "") -> HTML:
 
 def source(evidence: Evidence, told: str = "") -> HTML:
     """The bottom of a slide: a sentence in larger type, and when, where and with what it was measured."""
+    return footer(told, evidence.source)
+
+
+def footer(told: str, source: str) -> HTML:
+    """The bottom of a slide: a sentence in larger type, and where its figures come from."""
     above = f"<p>{html.escape(told)}</p>" if told else ""
-    return HTML(f'<footer>{above}<p class="source">{html.escape(evidence.source)}</p></footer>')
+    return HTML(f'<footer>{above}<p class="source">{html.escape(source)}</p></footer>')
 
 
 def marks(found: Mapping[str, bool]) -> HTML:

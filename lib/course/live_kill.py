@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from lib import consumer, infra
+from lib.consumer.checkpoint import last_number
 from lib.course import timeline
 from lib.course.child import child_with
 from lib.course.own_broker import own_settings, wait_for_leader
@@ -121,7 +122,8 @@ class Pipeline:
         return fault
 
     def _kill_spark(self) -> float:
-        java = child_with("SparkSubmit")  # the class in which Spark's Java process begins
+        java, checkpoint = child_with("SparkSubmit"), self.consumer.checkpoint  # the class in which Spark begins
+        wait_until(lambda: last_number(checkpoint, "offsets") != last_number(checkpoint, "commits"), 30, every=0.001)
         fault = time.time()
         java.kill()
         wait_until(self.consumer.error, 30)

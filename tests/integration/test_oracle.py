@@ -45,14 +45,14 @@ def aborted_transactions_are_read():
 FAULTS = {
     "a lost batch": lambda: one_batch_is_written_as(lambda counts: []),
     "a batch added twice": lambda: one_batch_is_written_as(lambda counts: [(*row[:2], 2 * row[2]) for row in counts]),
-    "another delay": other_delay,
-    "a tolerance above the delay": lambda: (
+    "another watermark delay": other_delay,
+    "tweets of the future accepted": lambda: (
         trends, "latest", lambda: F.expr("timestamp + INTERVAL 300 SECONDS"),
     ),
     "no de-duplication": lambda: (trends, "TWEET", [*trends.TWEET, "partition", "offset"]),
     "windows shifted": windows_shifted,
-    "hashtags without marks": lambda: (trends, "HASHTAG", r"#([\p{L}\p{N}_]+)"),
-    "aborted transactions": aborted_transactions_are_read,
+    "accents cut from hashtags": lambda: (trends, "HASHTAG", r"#([\p{L}\p{N}_]+)"),
+    "aborted transactions counted": aborted_transactions_are_read,
 }  # fmt: skip
 
 
