@@ -2,6 +2,7 @@
 
 Each figure is measured in turns, so that the ratios hold on a busy machine, and every answer is checked before its time
 counts. It prints median, least and most, and writes build/bench.json. `--against DIR` measures another checkout too.
+`--peers` measures programs that a user may pick instead (tests.benchmarks.peers), in turns on the backlog alone.
 """
 
 import argparse
@@ -19,13 +20,14 @@ from lib.errors import run
 from lib.settings import Settings
 from lib.topics import Cluster
 from tests.benchmarks.bench import Bench
+from tests.benchmarks.peers import PEERS
 
 LOWER_IS_BETTER = " s"  # how the name of such a figure ends
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
-    ways = ["this", "usual"] + (["other"] if options.against else [])
+    ways, peers = ["this", "usual"] + (["other"] if options.against else []), installed() if options.peers else []
     figures: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder), options.against)
@@ -36,14 +38,24 @@ def main(argv: Sequence[str] | None = None) -> None:
                 bench.fill(cluster, options.tweets, options.queries)
                 for number in range(options.repeats):
                     for query in options.queries:
-                        for way in ways if query == "full" else ways[:2]:
-                            found = bench.live(cluster, way, query, options.seconds) | bench.drain(cluster, way, query)
+                        answering = [peer for peer in peers if query in PEERS[peer].queries]
+                        for way in (ways if query == "full" else ways[:2]) + answering:
+                            found = {} if options.peers else bench.live(cluster, way, query, options.seconds)
+                            found |= (bench.drain_by_peer if way in peers else bench.drain)(cluster, way, query)
                             print(f"==> {number + 1} of {options.repeats}, {query}, {way}: {found}", flush=True)
                             for figure, value in found.items():
                                 figures.setdefault(f"{query}: {figure}", {}).setdefault(way, []).append(value)
         finally:
             infra.down(bench.settings)
     report(figures, options)
+
+
+def installed() -> list[str]:
+    """The peers that can be measured. Prints for each other one what to type."""
+    for name, peer in PEERS.items():
+        if peer.missing:
+            print(f"==> {name} is not measured, because {peer.module} is missing. Type: {peer.missing}", flush=True)
+    return [name for name, peer in PEERS.items() if not peer.missing]
 
 
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,6 +66,8 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     queries = ["full", "plain"]
     parser.add_argument("--queries", nargs="+", choices=queries, default=queries, help="default: both")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, measured alternately")
+    text = "measure tests.benchmarks.peers too, and only the backlog"
+    parser.add_argument("--peers", action="store_true", help=text)
     return parser.parse_args(argv)
 
 
@@ -71,7 +85,7 @@ def report(figures: dict[str, dict[str, list[float]]], options: argparse.Namespa
             median = statistics.median(values)
             ratio = median / this if figure.endswith(LOWER_IS_BETTER) else this / median
             spread = f"least {min(values):10,.2f}   most {max(values):10,.2f}"
-            print(f"{figure:<36} {way:<6} median {median:10,.2f}   {spread}   {ratio:5.1f} times this")
+            print(f"{figure:<44} {way:<6} median {median:10,.2f}   {spread}   {ratio:6.2f} times this")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Bench: a broker with topics, and programs that are measured on them. Every answer is checked before a time counts."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -15,16 +16,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from lib.consumer.store import Store
+from lib.consumer.store import Batch, Store
 from lib.consumer.tables import BATCHES, ms
 from lib.errors import QueryError
+from lib.infra.java import java_home
 from lib.infra.ports import free_port
 from lib.query import TrendQuery
 from lib.ranking import to_dict
-from lib.recount import hashtags, parse, window_starts
+from lib.recount import Recount, hashtags, parse, recount, window_starts
 from lib.settings import ROOT, Settings
 from lib.topics import Cluster
 from lib.wait import wait_until
+from tests.benchmarks.peers import PEERS, connector
 from tests.judge import judge
 
 FLAWS = {"full": ["--malformed", "0.01", "--duplicates", "0.02"], "plain": []}
@@ -43,6 +46,7 @@ class Bench:
         self.settings = Settings.from_environment(self.environment)
         self.query = TrendQuery(self.settings.window, self.settings.slide, self.settings.watermark)
         self.runs = 0
+        self.answers: dict[str, Recount] = {}  # of the backlogs
 
     def command(self, module: str, *arguments: object, checkout: Path = ROOT) -> tuple[list[str], dict]:
         """The command line and the options of Popen for `python -m MODULE` of a checkout."""
@@ -78,7 +82,29 @@ class Bench:
         self.check(cluster, query, query, output)
         batches, messages = read_batches(output), sum(cluster.offsets(query).values())
         alone = batches[-1]["done"] - batches[0]["begun"]
-        return {"drain, messages/s": messages / alone, "drain with start and end, messages/s": messages / seconds}
+        return rates(messages, alone, seconds)
+
+    def drain_by_peer(self, cluster: Cluster, peer: str, query: str) -> dict[str, float]:
+        """The same figures of a program in tests.benchmarks.peers."""
+        more = [connector()] if peer == "flink" else []
+        line, options = self.command("tests.benchmarks.peers", peer, query, query, *more)
+        path = os.pathsep.join([str(ROOT), str(PEERS[peer].site)])
+        options["env"] |= {"PYTHONPATH": path, "JAVA_HOME": str(java_home(self.settings))}
+        began = time.monotonic()
+        done = subprocess.run(line, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options)
+        seconds = time.monotonic() - began
+        found = json.loads(done.stdout.splitlines()[-1])
+        answer = self.answer(cluster, query)
+        assert {(start, hashtag): tweets for start, hashtag, tweets in found["windows"]} == answer.windows
+        return rates(answer.totals()["received"], found["seconds"], seconds)
+
+    def answer(self, cluster: Cluster, topic: str) -> Recount:
+        """The recount of a backlog, as if it was one micro-batch."""
+        if topic not in self.answers:
+            durations = self.query.window_ms, self.query.slide_ms, self.query.watermark_ms
+            batch = Batch(cluster.offsets(topic), watermark=0, begun=0)
+            self.answers[topic] = recount(cluster.read(topic), [batch], *durations)
+        return self.answers[topic]
 
     def live(self, cluster: Cluster, way: str, query: str, seconds: float) -> dict[str, float]:
         """Seconds until the first rows, of a micro-batch, and from a tweet to its row, at RATE tweets per second.
@@ -128,6 +154,11 @@ class Bench:
                 for start in window_starts(tweet.created_ms, self.query.window_ms, self.query.slide_ms):
                     expected[start, hashtag] += 1
         assert to_dict(store.windows()) == expected
+
+
+def rates(messages: int, alone: float, seconds: float) -> dict[str, float]:
+    """Messages per second, from the seconds of the work alone and of the process."""
+    return {"drain, messages/s": messages / alone, "drain with start and end, messages/s": messages / seconds}
 
 
 def started(output: Path) -> bool:
