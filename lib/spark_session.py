@@ -211,12 +211,12 @@ def jvm_options(settings: Settings, throughput: bool, java: Path) -> dict[str, s
 def executor_options(settings: Settings, connector: list[Path], class_path: str, archive: list[str]) -> dict[str, str]:
     """The options of a cluster's executors. They fetch the connector from the driver.
 
-    On the driver's machine they use its class path and its archive of classes; elsewhere they ignore both.
+    An archive of classes needs the driver's class path. Where these files are missing, executors ignore both.
     """
     return {
         "spark.jars": ",".join(jar.as_uri() for jar in connector),
         "spark.executor.memory": f"{settings.executor_memory_mb}m",
-        "spark.executor.extraClassPath": class_path,
+        "spark.executor.extraClassPath": class_path if archive else "",
         "spark.executor.extraJavaOptions": " ".join([*archive, settings.executor_java_options]),
         # A task that wants the state of an executor waits so long for it, also if it is gone: 3 s by default.
         "spark.locality.wait": "1s",

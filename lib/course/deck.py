@@ -79,7 +79,7 @@ def scale(group: Mapping[str, float], cores: pd.DataFrame) -> None:
     left.grid(visible=False, axis="x")
     for column, style in zip(cores, ("o-", "s--"), strict=True):
         right.plot(cores.index, cores[column].astype(int), style, label=column, markersize=10)
-    right.set(xlabel="partitions, read by Spark", ylim=(0, None))
+    right.set(xlabel="partitions, read by Spark", ylim=(0, 1.1 * cores.astype(int).max(axis=None)))
     right.yaxis.set_major_formatter("{x:,.0f}")
     right.legend()
     told = ", ".join(f"{rate:,.0f} with {number}" for number, rate in group.items())

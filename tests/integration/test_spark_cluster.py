@@ -94,7 +94,11 @@ def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
     fill(TWEETS, *FLAGS)
     here, there = tmp_path / "local", tmp_path / "cluster"
     options = ["--topic", topic, "--available-now", "--output"]
-    environment = {"STREAM_BATCH_MESSAGES": str(BATCH), "STREAM_EXECUTOR_JAVA_OPTIONS": f"{SHORT} -Dstream.test=yes"}
+    environment = {
+        "STREAM_BATCH_MESSAGES": str(BATCH),
+        "STREAM_EXECUTOR_JAVA_OPTIONS": f"{SHORT} -Dstream.test=yes",
+        "STREAM_ARCHIVE_DIR": str(tmp_path),  # as on another machine: the executors have nothing but what they fetch
+    }
     local = run_module("consumer", *options, here, environment=environment, timeout=300)
     assert local.returncode == 0, local.stderr
 
