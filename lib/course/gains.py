@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 
 from lib.errors import SettingError
 
-LITTLE = 1.3  # a factor below it is little, and may be noise
+LITTLE = 1.3  # a factor between 1 / LITTLE and LITTLE may be noise
 
 
 class Gains:
@@ -34,10 +34,10 @@ class Gains:
         print(f"{change}: factor {before / after:.1f} (prediction: {prediction})")
 
     def draw(self) -> None:
-        """Draw the factors, the largest first, with the predictions beside them."""
+        """Draw the factors, the largest first, with the predictions beside them; grey where it may be noise."""
         factors = dict(sorted(self.factors.items(), key=lambda item: item[1]))
         axes = plt.subplots(figsize=(8, 0.9 + 0.27 * len(factors)))[1]
-        colors = ["#a8b0b8" if factor < LITTLE else "C0" for factor in factors.values()]
+        colors = ["#a8b0b8" if 1 / LITTLE < factor < LITTLE else "C0" for factor in factors.values()]
         bars = axes.barh(list(factors), [factor - 1 for factor in factors.values()], left=1, color=colors)
         axes.bar_label(bars, [f"{factor:.1f}" for factor in factors.values()], padding=3, fontsize=8)
         said = {change: factor for change, factor in self.predictions.items() if change in factors}

@@ -30,6 +30,17 @@ def test_a_prediction_is_a_factor(factor):
         Gains().predict("cache", factor)
 
 
+def test_a_factor_near_1_is_grey_and_a_loss_is_not(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    gains = Gains()
+    for factor in (0.5, 0.8, 1.2, 2):
+        gains.measured(str(factor), factor, 1)
+    gains.draw()
+    loss, *near, gain = [bar.get_facecolor() for bar in plt.gca().patches]
+    assert loss == gain and near[0] == near[1] != gain
+    plt.close()
+
+
 @pytest.mark.parametrize("predicted", [{}, {"cache": 0.01, "not measured": 7}])
 def test_the_plot_has_a_bar_for_each_change_and_a_mark_for_each_prediction(predicted, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda: None)
