@@ -1,6 +1,7 @@
 """Program whose start is measured: it imports Spark, starts it, and runs the first micro-batches of a query on a topic.
 
-`measure` runs it as a process of its own. It prints one JSON object, {part of the start: seconds}.
+`measure` runs it as a process of its own, with a topic and the time at which it began. It prints one JSON object,
+{part of the start: seconds}.
 """
 
 import json
@@ -13,11 +14,9 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-import psutil
-
 PARTS = (
-    "Python and its imports",
-    "the command line for Java",
+    "Python and its Kafka client",
+    "the other imports",
     "Java starts",
     "Spark starts",
     "the query starts",
@@ -33,33 +32,35 @@ def measure(topic: str, archive_dir: Path) -> dict[str, float]:
 
     Raises subprocess.CalledProcessError if the process fails, and TimeoutExpired after five minutes.
     """
-    command = [sys.executable, "-m", "lib.course.cold_start", topic]
     environment = os.environ | {"STREAM_ARCHIVE_DIR": str(archive_dir)}
+    # Its own begin, as the system tells it, can be a second too early: Linux counts it from a whole second.
+    command = [sys.executable, "-m", "lib.course.cold_start", topic, str(time.time())]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, timeout=PROGRAM_SECONDS)
     return json.loads(done.stdout)
 
 
 def until_ready(parts: dict[str, float]) -> tuple[float, float]:
-    """(seconds until Python has started, seconds until a query of Spark has started) of a start that was measured."""
-    python, *others = parts.values()
-    return python, python + sum(others[: PARTS.index("first micro-batch") - 1])
+    """Of a start that was measured, the seconds until a Python program without Spark could read a topic, and until a
+    batch query of Spark could begin. Such a query has no stream to start."""
+    lengths = [*parts.values()]
+    return lengths[0], sum(lengths[: PARTS.index("Spark starts") + 1])
 
 
 def main() -> None:
-    # Imported here: what an import takes is a part of what is measured.
+    # Imported here: what an import takes is a part of what is measured. Without Spark a program needs the first two.
+    from lib.settings import Settings
+    from lib.topics import Cluster
+
+    moments = [float(sys.argv[2]), time.time()]
     from lib import consumer, trends
     from lib.query import TrendQuery
-    from lib.settings import Settings
-    from lib.spark_session import running_gateway, spark_session, stop
-    from lib.topics import Cluster
+    from lib.spark_session import spark_session, stop
     from lib.wait import wait_until
 
-    moments = [psutil.Process().create_time(), time.time()]
+    moments.append(time.time())
     settings = Settings.from_environment()
     spark = spark_session(settings, "cold start")
-    started = time.time()
-    java = running_gateway().jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getStartTime()
-    moments += [java / 1000, spark.sparkContext.startTime / 1000, started]
+    moments += [spark.sparkContext.startTime / 1000, time.time()]
     messages = consumer.read_topic(spark, Cluster.of(settings), sys.argv[1], "earliest", BATCH_MESSAGES)
     rows = trends.trending(messages, TrendQuery(settings.window, settings.slide, settings.watermark))
     with tempfile.TemporaryDirectory(dir=settings.folder("tmp")) as folder:
