@@ -54,6 +54,15 @@ def test_the_length_of_a_micro_batch_under_load(answer, hint):
     assert hint in lesson_08.steady(answer, BATCH, 1_000).text
 
 
+@pytest.mark.parametrize("each, wrong", [(4e-6, 0.274), (20e-6, 0.274 * 1.2), (30e-6, 0.274), (30e-6, 0.274 * 1.3)])
+def test_what_arrives_meanwhile_counts_however_little_a_tweet_costs(each, wrong):
+    """The fixed cost alone, and fixed * (1 + each * rate), are near the length on a fast computer."""
+    cost, rate = (0.274, each), 10_000
+    right = 0.274 / (1 - each * rate)
+    assert not lesson_08.steady(wrong, cost, rate)
+    assert lesson_08.steady(right, cost, rate) and lesson_08.steady(float(f"{right:.3g}"), cost, rate)
+
+
 def test_a_query_that_cannot_keep_up_has_no_such_length():
     assert lesson_08.steady(math.inf, (0.4, 0.002), 1_000)
     assert "the next one takes 20.4 s" in lesson_08.steady(10, (0.4, 0.002), 1_000).text
@@ -80,10 +89,10 @@ def test_a_cluster_that_never_wins():
 @pytest.mark.parametrize(
     "bottleneck, own, measured, hint",
     [
-        ("partitions", sink, measure(), "say where the time goes: 'read', 'parse', 'count', 'sink'"),
-        ("parse", sink, measure(), "takes 0.4 s instead of 3 s, though it reads, parses and counts as before"),
+        ("partitions", sink, measure(), "say which part has to change: 'read', 'parse', 'count', 'sink'"),
+        ("parse", sink, measure(), "takes 0.4 s instead of 3 s, though it still reads, parses and counts, once"),
         ("sink", ..., measure(), "you have found it: the sink. Now write one"),
-        ("sink", "my_sink", measure(), "must be a function of a batch and its number"),
+        ("sink", "write_popular", measure(), "must be a function of a batch and its number"),
         ("sink", sink, broken, "an error in your sink: NameError: name 'rows' is not defined"),
         ("sink", sink, measure({}), "2 of 2 rows are missing in the table, such as (60, 'ai')"),
         ("sink", sink, measure(ROWS | {(60, "ai"): 4}), "1 rows of the table are not as before, such as (60, 'ai')"),

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 
 from lib.course.exercises import exercise
 
-TOLERANCE = 0.05
+TOLERANCE = 0.005  # enough for an answer with three digits
 GAIN = 2  # the least factor that counts as a gain
 PARTS = ("read", "parse", "count", "sink")
 Cost = tuple[float, float]  # (fixed cost, cost of a tweet), in seconds
@@ -66,22 +66,22 @@ def crossing(answer: float, python: Cost, cluster: Cost) -> str | None:
 
 @exercise
 def faster(bottleneck: str, sink: Callable, slow: tuple[float, Mapping], measure: Callable) -> str | None:
-    """Whether the bottleneck of a query is found, and a sink removes it: the sink writes the same, and a micro-batch
+    """Whether the part that slows a query down is found, and a sink replaces it: it writes the same, and a micro-batch
     takes at most half the time.
 
     `slow`: what `measure(sink)` has returned for the slow sink: (seconds of a micro-batch, what is in the table).
     """
     if bottleneck not in PARTS:
-        return f"say where the time goes: {', '.join(map(repr, PARTS))}"
+        return f"say which part has to change: {', '.join(map(repr, PARTS))}"
     seconds, right = slow
     if bottleneck != "sink":
         without, _ = measure(throw_away)
         return (
             f"with another sink, which throws all rows away, a micro-batch takes {without:.2g} s instead of "
-            f"{seconds:.2g} s, though it reads, parses and counts as before. So what takes the time?"
+            f"{seconds:.2g} s, though it still reads, parses and counts, once. So which part has to change?"
         )
     if sink is ...:
-        return "you have found it: the sink. Now write one that does the same in less time"
+        return "you have found it: the sink. Now write one, such as write_popular, that does the same in less time"
     if not callable(sink):
         return "the sink must be a function of a batch and its number"
     try:
