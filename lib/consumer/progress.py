@@ -71,10 +71,12 @@ class Progress(StreamingQueryListener):
             "malformed": arrived["malformed"],
         }
         verdicts = {key: int(n) for key, n in verdicts.items()}
-        self.store.report(progress.batchId, arrived["newest_ms"], verdicts if add_up(verdicts) else {})
         (source,) = progress.sources
         offsets = by_partition(source.endOffset)
-        left = sum(by_partition(source.latestOffset).values()) - sum(offsets.values())
+        begin, latest = (sum(by_partition(each).values()) for each in (source.startOffset, source.latestOffset))
+        end = sum(offsets.values())
+        right = add_up(verdicts, most=end - begin)
+        self.store.report(progress.batchId, arrived["newest_ms"], verdicts if right else {})
         report = BatchReport(
             number=progress.batchId,
             ended=time.time(),
@@ -82,7 +84,7 @@ class Progress(StreamingQueryListener):
             per_second=progress.inputRowsPerSecond,
             state_rows=sum(op.numRowsTotal for op in progress.stateOperators),
             watermark=progress.eventTime.get("watermark", "")[11:19] or "-",  # of an ISO 8601 time
-            waiting=verdicts["received"] + left,
+            waiting=verdicts["received"] + latest - end,
             verdicts=verdicts,
         )
         self.recent = (*self.recent, report)[-RECENT_BATCHES:]
@@ -93,15 +95,20 @@ class Progress(StreamingQueryListener):
             self.terminated.set()
 
 
-def add_up(verdicts: dict[str, int]) -> bool:
-    """Whether each message received has one verdict.
+def add_up(verdicts: dict[str, int], most: int) -> bool:
+    """Whether each message received has one verdict, and they are not more than the batch has offsets.
 
-    A lost worker takes the results of its tasks with it. Spark repeats these tasks, and adds their numbers once more to
-    those that it observes (tried with 4.2.0). The windows are not affected.
+    A lost worker takes the results of its tasks with it. Spark repeats these tasks, or all of them, and adds their
+    numbers once more to those that it observes (tried with 4.2.0). The windows are not affected.
     """
-    return verdicts["received"] == sum(verdicts.values()) - verdicts["received"]
+    received = verdicts["received"]
+    return received == sum(verdicts.values()) - received and received <= most
 
 
 def by_partition(offsets: str) -> dict[int, int]:
-    """{partition: offset} of the JSON that Spark's Kafka source gives: {topic: {partition: offset}}."""
-    return {int(partition): offset for topic in json.loads(offsets).values() for partition, offset in topic.items()}
+    """{partition: offset} of the JSON that Spark's Kafka source gives: {topic: {partition: offset}}.
+
+    {} for "None", which pyspark gives as the start of the first micro-batch.
+    """
+    topics = {} if offsets == "None" else json.loads(offsets)
+    return {int(partition): offset for topic in topics.values() for partition, offset in topic.items()}
