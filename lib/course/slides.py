@@ -23,7 +23,13 @@ from lib.settings import Settings
 
 NOTEBOOK = notebook.FOLDER / "09_defence.ipynb"
 WIDTH, HEIGHT = 1280, 720  # pixels of a slide; reveal.js scales it to the window
-PICTURE, SHOWN = notebook.FOLDER / "images" / "defence.png", (5, 12, 13, 15)  # the numbers of its slides
+PICTURE = notebook.FOLDER / "images" / "defence.png"
+SHOWN = (  # in the picture
+    "Decoupling: each reader has its own place",
+    "Evidence: Spark is killed, the tweets wait",
+    "Who checks the checker?",
+    "The claims, each with its measurement",
+)
 TEMPLATE = Path(__file__).with_name("slides.html.jinja")
 
 
@@ -67,8 +73,9 @@ def write_picture(settings: Settings, deck: Path, path: Path) -> Path:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(deck.as_uri())
         page.wait_for_function("Reveal.isReady()")
-        for place, number in enumerate(SHOWN):
-            page.evaluate("number => Reveal.slide(number - 1)", number)
+        titles = page.evaluate("Reveal.getSlides().map(slide => slide.querySelector('h1, h2').textContent)")
+        for place, title in enumerate(SHOWN):
+            page.evaluate("number => Reveal.slide(number)", titles.index(title))
             slide = Image.open(BytesIO(page.screenshot())).convert("RGB").resize((wide, high))
             picture.paste(slide, (gap + place % 2 * (wide + gap), gap + place // 2 * (high + gap)))
     picture.quantize(200).save(path, optimize=True)
