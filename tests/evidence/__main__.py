@@ -74,9 +74,8 @@ def claims(data: dict, errors: dict[str, str]) -> list[Claim]:
 
 def immediacy(stream: dict) -> tuple[float, str]:
     latency = stream["latency"]
-    return latency[
-        "p95"
-    ], f"from topic to count, p95 of {latency['messages']:,} messages, after {measured.WARM_SECONDS} s"
+    words = f"from topic to count, p95 of {latency['messages']:,} messages, after {measured.WARM_SECONDS} s"
+    return latency["p95"], words
 
 
 def decoupling(kills: dict) -> tuple[float, str]:
@@ -101,7 +100,7 @@ def exactness(stream: dict) -> tuple[float, str]:
 def tolerance(kills: dict) -> tuple[float, str]:
     total = sum(each["missing"] + each["wrong"] for each in kills.values())
     acknowledged = max(each["acknowledged"] for each in kills.values())
-    return total, f"wrong counts and missing tweets, after {len(kills)} kills ({acknowledged:,} tweets)"
+    return total, f"wrong or missing, {acknowledged:,} tweets, {len(kills)} kills"
 
 
 def caught(oracle: dict) -> tuple[float, str]:

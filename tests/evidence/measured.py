@@ -29,7 +29,7 @@ from lib.wait import wait_until
 KILL_RATE, RATE = 200, 500  # tweets per second
 STREAM_SECONDS = 75
 PICTURES_AT = (45, 60)  # seconds of tweets in the topic: two moments of the live table
-WARM_SECONDS = 10  # until the latency counts
+WARM_SECONDS = 10  # until the latency counts: the speaker says so
 ROWS = 6  # of the live table, so that they are large on a slide
 MISCHIEF = {"late": 0.01, "duplicates": 0.02, "malformed": 0.01}
 MEMBERS, MESSAGE_SECONDS, MEASURE_SECONDS = ("ana", "ben", "carla", "dora"), 0.005, 3
