@@ -24,6 +24,12 @@ def last_number(checkpoint: Path, log: str) -> int | None:
     return max(numbers, default=None)
 
 
+def unfinished(checkpoint: Path) -> int | None:
+    """The batch that is planned and not finished; None if there is none."""
+    planned, finished = (last_number(checkpoint, log) for log in ("offsets", "commits"))
+    return planned if planned != finished else None
+
+
 def limits(checkpoint: Path, number: int) -> Batch:
     """Where a batch ends, its watermark, and when Spark planned it. Spark writes them before it runs the batch.
 

@@ -11,6 +11,7 @@ import psutil
 
 from lib import infra
 from lib.errors import BrokerError
+from lib.infra import process
 from lib.infra.ports import free_port
 from lib.infra.replicated import Replicated
 from lib.infra.state import State
@@ -97,4 +98,4 @@ class ThreeBrokers:
 def end(broker: psutil.Process, by: signal.Signals) -> None:
     """Send a signal to a broker's process, and wait until it has ended."""
     broker.send_signal(by)
-    psutil.wait_procs([broker], WAIT_SECONDS)
+    wait_until(lambda: not process.alive(broker), WAIT_SECONDS)

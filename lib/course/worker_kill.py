@@ -3,7 +3,7 @@
 from pathlib import Path
 from subprocess import Popen
 
-from lib.consumer.checkpoint import last_number
+from lib.consumer.checkpoint import unfinished
 from lib.errors import QueryError
 from lib.spark_cluster import SparkCluster
 from lib.wait import wait_until
@@ -22,8 +22,8 @@ def kill_in_batch(machines: SparkCluster, worker: int, program: Popen, checkpoin
     def in_work() -> int | None:
         if program.poll() is not None:
             raise QueryError("the consumer has ended before the kill", "see Spark's log", exit_code=program.returncode)
-        planned, finished = (last_number(checkpoint, log) for log in ("offsets", "commits"))
-        return planned if planned and planned >= first and planned != finished else None
+        planned = unfinished(checkpoint)
+        return planned if planned and planned >= first else None
 
     batch = wait_until(in_work, WAIT_SECONDS)
     process = machines.process(worker)

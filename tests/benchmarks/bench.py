@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import accumulate
@@ -23,7 +22,7 @@ from lib.infra.java import java_home
 from lib.infra.ports import free_port
 from lib.query import TrendQuery
 from lib.ranking import to_dict
-from lib.recount import Recount, hashtags, parse, recount, window_starts
+from lib.recount import Recount, recount
 from lib.settings import ROOT, Settings
 from lib.topics import Cluster
 from lib.wait import wait_until
@@ -94,16 +93,15 @@ class Bench:
         done = subprocess.run(line, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options)
         seconds = time.monotonic() - began
         found = json.loads(done.stdout.splitlines()[-1])
-        answer = self.answer(cluster, query)
+        answer = self.answer(cluster, query, cluster.offsets(query))
         assert {(start, hashtag): tweets for start, hashtag, tweets in found["windows"]} == answer.windows
         return rates(answer.totals()["received"], found["seconds"], seconds)
 
-    def answer(self, cluster: Cluster, topic: str) -> Recount:
-        """The recount of a backlog, as if it was one micro-batch."""
+    def answer(self, cluster: Cluster, topic: str, ends: dict[int, int]) -> Recount:
+        """The recount of a topic up to these offsets, as if it was one micro-batch."""
         if topic not in self.answers:
             durations = self.query.window_ms, self.query.slide_ms, self.query.watermark_ms
-            batch = Batch(cluster.offsets(topic), watermark=0, begun=0)
-            self.answers[topic] = recount(cluster.read(topic), [batch], *durations)
+            self.answers[topic] = recount(cluster.read(topic, end=ends), [Batch(ends, 0, 0)], *durations)
         return self.answers[topic]
 
     def live(self, cluster: Cluster, way: str, query: str, seconds: float) -> dict[str, float]:
@@ -147,13 +145,8 @@ class Bench:
         if query == "full":
             judge(cluster, topic, self.query, output / "trends.db")
             return
-        store, expected = Store.in_folder(output), Counter()
-        for record in cluster.read(topic, end=store.batches()[-1].ends):
-            tweet = parse(record)
-            for hashtag in hashtags(tweet.text):
-                for start in window_starts(tweet.created_ms, self.query.window_ms, self.query.slide_ms):
-                    expected[start, hashtag] += 1
-        assert to_dict(store.windows()) == expected
+        store = Store.in_folder(output)
+        assert to_dict(store.windows()) == self.answer(cluster, topic, store.batches()[-1].ends).windows
 
 
 def rates(messages: int, alone: float, seconds: float) -> dict[str, float]:

@@ -13,6 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from lib.consumer.checkpoint import unfinished
 from lib.consumer.store import Store
 from lib.spark_cluster import SparkCluster
 from lib.wait import wait_until
@@ -105,23 +106,19 @@ def test_on_a_cluster_the_store_is_the_local_one_though_a_worker_is_killed(
     known = machines.state.read()
     consumer = spawn("consumer", *options, there, "--master", known.master, environment=environment)
 
-    def unfinished() -> int:
-        """The number of the batch that runs; 0 if none, or still the first."""
+    def in_work() -> int | None:
+        """The number of the batch that runs, if it is not the first."""
         assert consumer.poll() is None, consumer.communicate()
-        began, ended = (
-            max((int(path.name) for path in (there / "checkpoint" / name).glob("[0-9]*")), default=0)
-            for name in ("offsets", "commits")
-        )
-        return began if began > ended else 0
+        return unfinished(there / "checkpoint") or None
 
     [executor] = wait_until(lambda: executors(known.pids[2]), seconds=240, every=0.2)
     assert on_loopback(consumer.pid, *known.pids), "the driver and the executors, too"
     assert "-Dstream.test=yes" in executor.cmdline()
-    number = wait_until(unfinished, seconds=240)
+    number = wait_until(in_work, seconds=240)
     used = executor.cpu_times().user
     wait_until(lambda: executor.cpu_times().user > used + 0.1, seconds=60, every=0.01)  # it works on the batch
     os.kill(known.pids[2], signal.SIGKILL)
-    killed, working = time.monotonic(), unfinished()
+    killed, working = time.monotonic(), in_work()
     assert working == number, "in the middle of the batch"
     wait_until(lambda: (there / "checkpoint" / "commits" / str(number)).exists(), seconds=240)
     record_property("seconds until the batch was finished by the other worker", time.monotonic() - killed)
