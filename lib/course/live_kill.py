@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 
 from lib import consumer, infra
-from lib.consumer.checkpoint import last_number
+from lib.consumer.checkpoint import unfinished
 from lib.course import timeline
 from lib.course.child import child_with
 from lib.course.own_broker import own_settings, wait_for_leader
@@ -122,8 +122,10 @@ class Pipeline:
         return fault
 
     def _kill_spark(self) -> float:
-        java, checkpoint = child_with("SparkSubmit"), self.consumer.checkpoint  # the class in which Spark begins
-        wait_until(lambda: last_number(checkpoint, "offsets") != last_number(checkpoint, "commits"), 30, every=0.001)
+        java = child_with("SparkSubmit")  # the class in which Spark's Java process begins
+        wait_until(
+            lambda: unfinished(self.consumer.checkpoint) is not None, 30, every=0.001
+        )  # in the middle of a batch
         fault = time.time()
         java.kill()
         wait_until(self.consumer.error, 30)
