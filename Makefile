@@ -50,7 +50,7 @@ quick: install  ## run the tests that need no broker, in under two minutes
 	@$(BIN)/python -m ruff check --quiet .
 	@$(PYTEST) tests/unit tests/spark
 
-bench: install  ## measure the consumer beside the usual way: first rows, micro-batch, backlog (an hour)
+bench: install  ## measure the consumer beside the usual way: first rows, micro-batch, backlog (two hours)
 	@$(BIN)/python -m tests.benchmarks
 
 faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (half an hour)

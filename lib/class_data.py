@@ -15,7 +15,7 @@ from pathlib import Path
 from lib import infra, tweets
 from lib.consumer import read_topic, start
 from lib.errors import JavaError, run
-from lib.infra.archive import find_archive, prefix
+from lib.infra.archive import AOT_CACHE, CLASS_DATA, find_archive, kind_for, prefix
 from lib.infra.jars import paths
 from lib.infra.java import find_java
 from lib.infra.ports import free_port
@@ -66,12 +66,13 @@ def make(settings: Settings) -> None:
         )  # fmt: skip
         java = find_java(settings)
         for name, path in class_paths().items():
-            written = new / f"{name}.jsa"
+            written = new / f"{name}{kind_for(java).suffix}"
             if not written.exists():
                 raise JavaError(f"Java did not write {written.name}", "nothing: all works without it", file=name)
             size = written.stat().st_size
-            os.replace(written, settings.archive_dir / f"{prefix(name, java, path)}{size}.jsa")
-    for old in set(settings.archive_dir.glob("*.jsa")) - set(archives(settings)):
+            os.replace(written, settings.archive_dir / f"{prefix(name, java, path)}{size}{written.suffix}")
+    files = {file for file in settings.archive_dir.iterdir() if file.suffix in (CLASS_DATA.suffix, AOT_CACHE.suffix)}
+    for old in files - set(archives(settings)):
         old.unlink()
 
 

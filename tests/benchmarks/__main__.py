@@ -2,7 +2,8 @@
 
 Each figure is measured in turns, so that the ratios hold on a busy machine, and every answer is checked before its time
 counts. It prints median, least and most, and writes build/bench.json. `--against DIR` measures another checkout too.
-`--peers` measures programs that a user may pick instead (tests.benchmarks.peers), in turns on the backlog alone.
+A plain Python process works off the backlog beside them; with `--peers` more programs do that a user may pick instead
+(tests.benchmarks.peers). `--only backlog` and `--only live` measure a part.
 """
 
 import argparse
@@ -12,14 +13,14 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lib import infra
 from lib.errors import run
 from lib.settings import Settings
 from lib.topics import Cluster
-from tests.benchmarks.bench import Bench
+from tests.benchmarks.bench import AT_MOST, Bench
 from tests.benchmarks.peers import PEERS
 
 LOWER_IS_BETTER = " s"  # how the name of such a figure ends
@@ -27,47 +28,64 @@ LOWER_IS_BETTER = " s"  # how the name of such a figure ends
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
-    ways, peers = ["this", "usual"] + (["other"] if options.against else []), installed() if options.peers else []
+    ways = ["this", "usual"] + (["other"] if options.against else [])
+    peers = installed(PEERS if options.peers else ["python"])
     figures: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder), options.against)
         infra.up(bench.settings)
         try:
             with Cluster(bench.settings.bootstrap_servers) as cluster:
-                print(f"==> sending {options.tweets:,} tweets", flush=True)
-                bench.fill(cluster, options.tweets, options.queries)
+                if options.only != "live":
+                    print(f"==> sending {options.tweets:,} tweets", flush=True)
+                    bench.fill(cluster, options.tweets, options.queries)
                 for number in range(options.repeats):
-                    for query in options.queries:
-                        answering = [peer for peer in peers if query in PEERS[peer].queries]
-                        for way in (ways if query == "full" else ways[:2]) + answering:
-                            found = {} if options.peers else bench.live(cluster, way, query, options.seconds)
-                            found |= (bench.drain_by_peer if way in peers else bench.drain)(cluster, way, query)
-                            print(f"==> {number + 1} of {options.repeats}, {query}, {way}: {found}", flush=True)
-                            for figure, value in found.items():
-                                figures.setdefault(f"{query}: {figure}", {}).setdefault(way, []).append(value)
+                    for query, way in pairs(options, ways, peers):
+                        found = measure(bench, cluster, query, way, options)
+                        print(f"==> {number + 1} of {options.repeats}, {query}, {way}: {found}", flush=True)
+                        for figure, value in found.items():
+                            figures.setdefault(f"{query}: {figure}", {}).setdefault(way, []).append(value)
         finally:
             infra.down(bench.settings)
     report(figures, options)
 
 
-def installed() -> list[str]:
-    """The peers that can be measured. Prints for each other one what to type."""
-    for name, peer in PEERS.items():
-        if peer.missing:
-            print(f"==> {name} is not measured, because {peer.module} is missing. Type: {peer.missing}", flush=True)
-    return [name for name, peer in PEERS.items() if not peer.missing]
+def pairs(options: argparse.Namespace, ways: list[str], peers: list[str]) -> Iterator[tuple[str, str]]:
+    """Each query and who answers it, in turns. Another checkout has only the full query."""
+    for query in options.queries:
+        yield from ((query, way) for way in ways if (query, way) != ("plain", "other"))
+        if options.only != "live":
+            yield from ((query, peer) for peer in peers if query in PEERS[peer].queries)
+
+
+def measure(bench: Bench, cluster: Cluster, query: str, way: str, options: argparse.Namespace) -> dict[str, float]:
+    """The figures of one way, or of a peer, and one query."""
+    if way in PEERS:
+        return bench.drain_by_peer(cluster, way, query)
+    found = bench.live(cluster, way, query, options.seconds) if options.only != "backlog" else {}
+    for how in AT_MOST if options.only != "live" else ():
+        found |= bench.drain(cluster, way, query, how)
+    return found
+
+
+def installed(names: Iterable[str]) -> list[str]:
+    """Those of the peers that can be measured. Prints for each other one what to type."""
+    missing = {name: PEERS[name] for name in names if PEERS[name].missing}
+    for name, peer in missing.items():
+        print(f"==> {name} is not measured, because {peer.module} is missing. Type: {peer.missing}", flush=True)
+    return [name for name in names if name not in missing]
 
 
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure the consumer.")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="default: %(default)s")
-    parser.add_argument("--tweets", type=int, default=400_000, metavar="N", help="in the backlog; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=60, metavar="S", help="of live tweets; default: %(default)s")
+    parser.add_argument("--tweets", type=int, default=2_000_000, metavar="N", help="backlog; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=30, metavar="S", help="of live tweets; default: %(default)s")
     queries = ["full", "plain"]
     parser.add_argument("--queries", nargs="+", choices=queries, default=queries, help="default: both")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, measured alternately")
-    text = "measure tests.benchmarks.peers too, and only the backlog"
-    parser.add_argument("--peers", action="store_true", help=text)
+    parser.add_argument("--only", choices=["live", "backlog"], help="default: both")
+    parser.add_argument("--peers", action="store_true", help="measure all programs of tests.benchmarks.peers")
     return parser.parse_args(argv)
 
 
@@ -85,7 +103,7 @@ def report(figures: dict[str, dict[str, list[float]]], options: argparse.Namespa
             median = statistics.median(values)
             ratio = median / this if figure.endswith(LOWER_IS_BETTER) else this / median
             spread = f"least {min(values):10,.2f}   most {max(values):10,.2f}"
-            print(f"{figure:<44} {way:<6} median {median:10,.2f}   {spread}   {ratio:6.2f} times this")
+            print(f"{figure:<52} {way:<6} median {median:10,.2f}   {spread}   {ratio:6.2f} times this")
 
 
 if __name__ == "__main__":

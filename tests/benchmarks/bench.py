@@ -22,16 +22,18 @@ from lib.infra.java import java_home
 from lib.infra.ports import free_port
 from lib.query import TrendQuery
 from lib.ranking import to_dict
-from lib.recount import Recount, recount
+from lib.recount import Recount
 from lib.settings import ROOT, Settings
 from lib.topics import Cluster
 from lib.wait import wait_until
 from tests.benchmarks.peers import PEERS, connector
-from tests.judge import judge
+from tests.judge import judge, recounted
 
 FLAWS = {"full": ["--malformed", "0.01", "--duplicates", "0.02"], "plain": []}
 RATE = 1000  # tweets per second
 FIRST_SECONDS = 300  # until the first rows
+# How many messages of the backlog a micro-batch takes at most.
+AT_MOST = {"200,000 at a time": 200_000, "at once": 1_000_000_000}
 
 
 class Bench:
@@ -45,7 +47,7 @@ class Bench:
         self.settings = Settings.from_environment(self.environment)
         self.query = TrendQuery(self.settings.window, self.settings.slide, self.settings.watermark)
         self.runs = 0
-        self.answers: dict[str, Recount] = {}  # of the backlogs
+        self.answers: dict[str, Recount] = {}  # of the backlogs, by topic and micro-batches
 
     def command(self, module: str, *arguments: object, checkout: Path = ROOT) -> tuple[list[str], dict]:
         """The command line and the options of Popen for `python -m MODULE` of a checkout."""
@@ -72,19 +74,23 @@ class Bench:
             line, options = self.producer(query, query, "--count", count, "--rate", 0)
             subprocess.run(line, check=True, **options)
 
-    def drain(self, cluster: Cluster, way: str, query: str) -> dict[str, float]:
-        """Messages per second of a backlog that is worked off: the query alone, and the process from start to end."""
+    def drain(self, cluster: Cluster, way: str, query: str, how: str) -> dict[str, float]:
+        """Messages per second of a backlog that is worked off: the query alone, and the process from start to end.
+
+        `how` is one of AT_MOST.
+        """
         line, options, output = self.program(way, query, query, "--available-now")
+        options["env"] |= {"STREAM_BATCH_MESSAGES": str(AT_MOST[how])}
         began = time.monotonic()
         subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
         seconds = time.monotonic() - began
         self.check(cluster, query, query, output)
         batches, messages = read_batches(output), sum(cluster.offsets(query).values())
         alone = batches[-1]["done"] - batches[0]["begun"]
-        return rates(messages, alone, seconds)
+        return rates(how, messages, alone, seconds)
 
     def drain_by_peer(self, cluster: Cluster, peer: str, query: str) -> dict[str, float]:
-        """The same figures of a program in tests.benchmarks.peers."""
+        """The same figures of a program in tests.benchmarks.peers. It has no micro-batches: it stands beside both."""
         more = [connector()] if peer == "flink" else []
         line, options = self.command("tests.benchmarks.peers", peer, query, query, *more)
         path = os.pathsep.join([str(ROOT), str(PEERS[peer].site)])
@@ -95,14 +101,12 @@ class Bench:
         found = json.loads(done.stdout.splitlines()[-1])
         answer = self.answer(cluster, query, cluster.offsets(query))
         assert {(start, hashtag): tweets for start, hashtag, tweets in found["windows"]} == answer.windows
-        return rates(answer.totals()["received"], found["seconds"], seconds)
+        messages = answer.totals()["received"]
+        return {name: rate for how in AT_MOST for name, rate in rates(how, messages, found["seconds"], seconds).items()}
 
     def answer(self, cluster: Cluster, topic: str, ends: dict[int, int]) -> Recount:
         """The recount of a topic up to these offsets, as if it was one micro-batch."""
-        if topic not in self.answers:
-            durations = self.query.window_ms, self.query.slide_ms, self.query.watermark_ms
-            self.answers[topic] = recount(cluster.read(topic, end=ends), [Batch(ends, 0, 0)], *durations)
-        return self.answers[topic]
+        return recounted(cluster, topic, self.query, [Batch(ends, 0, 0)], self.answers)
 
     def live(self, cluster: Cluster, way: str, query: str, seconds: float) -> dict[str, float]:
         """Seconds until the first rows, of a micro-batch, and from a tweet to its row, at RATE tweets per second.
@@ -143,15 +147,16 @@ class Bench:
     def check(self, cluster: Cluster, query: str, topic: str, output: Path) -> None:
         """CountError or AssertionError unless the answer is the recount's."""
         if query == "full":
-            judge(cluster, topic, self.query, output / "trends.db")
+            judge(cluster, topic, self.query, output / "trends.db", self.answers)
             return
         store = Store.in_folder(output)
         assert to_dict(store.windows()) == self.answer(cluster, topic, store.batches()[-1].ends).windows
 
 
-def rates(messages: int, alone: float, seconds: float) -> dict[str, float]:
+def rates(how: str, messages: int, alone: float, seconds: float) -> dict[str, float]:
     """Messages per second, from the seconds of the work alone and of the process."""
-    return {"drain, messages/s": messages / alone, "drain with start and end, messages/s": messages / seconds}
+    name = f"drain, {how}"
+    return {f"{name}, messages/s": messages / alone, f"{name}, with start and end": messages / seconds}
 
 
 def started(output: Path) -> bool:

@@ -52,20 +52,21 @@ def backlog(bench: Bench, cluster: Cluster, count: int) -> None:
     print(f"  {judged(bench, cluster, 'full', output)}", flush=True)
 
 
-def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
+def live(bench: Bench, cluster: Cluster, broker: psutil.Process, minutes: float) -> None:
     """1,000 tweets per second: memory, sizes and batch times by the minute, and their slopes."""
     cluster.create("live", partitions=2)
     line, options, output = bench.program("this", "full", "live", "--trigger", "1 second")
     consumer = subprocess.Popen(line, **QUIET, **options)
     line, options = bench.producer("live", "full", "--rate", RATE, "--duration", minutes * 60)
     producer = subprocess.Popen(line, **options)
-    samples = list(sample(consumer, output, producer))
+    samples = list(sample(consumer, output, producer, broker))
     store, end = Store(output / "trends.db"), cluster.offsets("live")
     wait_until(lambda: store.batches(last=1)[-1].ends == end, 60)
     store.close()
     consumer.terminate()
     consumer.wait()
-    columns = ("minute", "Spark MB", "Python MB", "store MB", "checkpoint MB", "batch p50 s")
+    memory = ("Spark MB", "Python MB", "producer MB", "broker MB", "together MB")
+    columns = ("minute", *memory, "store MB", "checkpoint MB", "batch p50 s")
     late = np.array(samples)[len(samples) // 4 :]
     for row in samples[:: max(1, len(samples) // 10)]:
         print("  " + "  ".join(f"{name} {value:.2f}" for name, value in zip(columns, row, strict=True)), flush=True)
@@ -75,19 +76,24 @@ def live(bench: Bench, cluster: Cluster, minutes: float) -> None:
     print(f"  {judged(bench, cluster, 'live', output)}", flush=True)
 
 
-def sample(consumer: subprocess.Popen, output: Path, producer: subprocess.Popen) -> Iterator[tuple[float, ...]]:
+def sample(
+    consumer: subprocess.Popen, output: Path, producer: subprocess.Popen, broker: psutil.Process
+) -> Iterator[tuple[float, ...]]:
     """A row for each minute in which the producer sends."""
     began, store, python = time.monotonic(), Store(output / "trends.db"), psutil.Process(consumer.pid)
-    while producer.poll() is None:
+    while True:
         time.sleep(min(60, max(1, 60 - (time.monotonic() - began) % 60)))
+        if producer.poll() is not None:
+            break
         java = max(python.children(recursive=True), key=lambda process: process.memory_info().rss)
         with store.engine.connect() as connection:
             recent = "SELECT seconds FROM batches ORDER BY batch DESC LIMIT 60"
             seconds = [row[0] for row in connection.exec_driver_sql(recent)]
+        memory = [process.memory_info().rss / 1e6 for process in (java, python, psutil.Process(producer.pid), broker)]
         yield (
             (time.monotonic() - began) / 60,
-            java.memory_info().rss / 1e6,
-            python.memory_info().rss / 1e6,
+            *memory,
+            sum(memory),
             sum(path.stat().st_size for path in output.glob("trends.db*")) / 1e6,
             size(output / "checkpoint") / 1e6,
             float(np.median(seconds)),
@@ -110,17 +116,18 @@ def size(folder: Path) -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.endurance", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--tweets", type=int, default=5_000_000, metavar="N", help="in the backlog; default: %(default)s"
+        "--tweets", type=int, default=5_000_000, metavar="N", help="in the backlog, 0: none; default: %(default)s"
     )
     parser.add_argument("--minutes", type=float, default=30, metavar="M", help="of live tweets")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder))
-        infra.up(bench.settings)
+        broker = psutil.Process(infra.up(bench.settings).pid)
         try:
             with Cluster(bench.settings.bootstrap_servers) as cluster:
-                live(bench, cluster, options.minutes)
-                backlog(bench, cluster, options.tweets)
+                live(bench, cluster, broker, options.minutes)
+                if options.tweets:
+                    backlog(bench, cluster, options.tweets)
         finally:
             infra.down(bench.settings)
 

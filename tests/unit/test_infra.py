@@ -14,6 +14,7 @@ import pytest
 from lib import infra
 from lib.errors import BrokerError, SettingError
 from lib.infra import process
+from lib.infra.archive import kind_for
 from lib.infra.embedded import common_properties
 from lib.infra.ports import free_port
 from lib.infra.replicated import chosen_ports
@@ -114,3 +115,13 @@ def test_a_process_whose_exit_code_nobody_collects_has_ended():
         assert grandchild.status() == psutil.STATUS_ZOMBIE
         assert process.find(grandchild.pid, Path(sys.executable)) is None
         parent.kill()
+
+
+@pytest.mark.parametrize(
+    ("release", "suffix"),
+    [('IMPLEMENTOR="x"\nJAVA_VERSION="17.0.15"', ".jsa"), ('JAVA_VERSION="25"\n', ".aot"), (None, ".jsa")],
+)
+def test_java_25_makes_an_aot_cache(tmp_path, release, suffix):
+    if release:
+        (tmp_path / "release").write_text(release)
+    assert kind_for(tmp_path / "bin" / "java").suffix == suffix
