@@ -29,7 +29,8 @@ LOWER_IS_BETTER = " s"  # how the name of such a figure ends
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
     ways = ["this", "usual"] + (["other"] if options.against else [])
-    peers = installed(PEERS if options.peers else ["python"])
+    asked = PEERS if options.peers else ["python"]
+    peers = installed(asked if options.only != "live" else [])  # they only work off a backlog
     figures: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder), options.against)
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     print(f"==> sending {options.tweets:,} tweets", flush=True)
                     bench.fill(cluster, options.tweets, options.queries)
                 for number in range(options.repeats):
-                    for query, way in pairs(options, ways, peers):
+                    for query, way in pairs(options.queries, ways, peers):
                         found = measure(bench, cluster, query, way, options)
                         print(f"==> {number + 1} of {options.repeats}, {query}, {way}: {found}", flush=True)
                         for figure, value in found.items():
@@ -50,12 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     report(figures, options)
 
 
-def pairs(options: argparse.Namespace, ways: list[str], peers: list[str]) -> Iterator[tuple[str, str]]:
+def pairs(queries: list[str], ways: list[str], peers: list[str]) -> Iterator[tuple[str, str]]:
     """Each query and who answers it, in turns. Another checkout has only the full query."""
-    for query in options.queries:
+    for query in queries:
         yield from ((query, way) for way in ways if (query, way) != ("plain", "other"))
-        if options.only != "live":
-            yield from ((query, peer) for peer in peers if query in PEERS[peer].queries)
+        yield from ((query, peer) for peer in peers if query in PEERS[peer].queries)
 
 
 def measure(bench: Bench, cluster: Cluster, query: str, way: str, options: argparse.Namespace) -> dict[str, float]:
