@@ -28,7 +28,7 @@ LOWER_IS_BETTER = " s"  # how the name of such a figure ends
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
-    ways = ["this", "usual"] + (["other"] if options.against else [])
+    ways = ["this", *options.ways] + (["other"] if options.against else [])
     asked = PEERS if options.peers else ["python"]
     peers = installed(asked if options.only != "live" else [])  # they only work off a backlog
     figures: dict[str, dict[str, list[float]]] = {}
@@ -83,6 +83,9 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30, metavar="S", help="of live tweets; default: %(default)s")
     queries = ["full", "plain"]
     parser.add_argument("--queries", nargs="+", choices=queries, default=queries, help="default: both")
+    ways = ["usual", "defaults"]
+    text = "what is measured beside this project; default: usual"
+    parser.add_argument("--ways", nargs="*", choices=ways, default=ways[:1], help=text)
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, measured alternately")
     parser.add_argument("--only", choices=["live", "backlog"], help="default: both")
     parser.add_argument("--peers", action="store_true", help="measure all programs of tests.benchmarks.peers")

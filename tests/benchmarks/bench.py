@@ -37,8 +37,8 @@ AT_MOST = {"200,000 at a time": 200_000, "at once": 1_000_000_000}
 
 
 class Bench:
-    """A broker in a folder of its own, and the ways that are compared: "this", "usual", and "other" if another
-    checkout is given."""
+    """A broker in a folder of its own, and the ways that are compared: those of tests.benchmarks.measured, and "other"
+    if another checkout is given."""
 
     def __init__(self, folder: Path, other: Path | None = None) -> None:
         self.folder, self.other = folder, other
@@ -84,7 +84,7 @@ class Bench:
         began = time.monotonic()
         subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
         seconds = time.monotonic() - began
-        self.check(cluster, query, query, output)
+        self.check(cluster, way, query, query, output)
         batches, messages = read_batches(output), sum(cluster.offsets(query).values())
         alone = batches[-1]["done"] - batches[0]["begun"]
         return rates(how, messages, alone, seconds)
@@ -127,7 +127,7 @@ class Bench:
         assert consumer.wait(120) == 0, f"{way} {query} ended with {consumer.returncode}"
         producer.terminate()
         producer.wait(60)
-        self.check(cluster, query, topic, output)
+        self.check(cluster, way, query, topic, output)
         batches = read_batches(output)
         first = next(cluster.read(topic, end=dict.fromkeys(batches[0]["ends"], 1))).timestamp / 1000
         cluster.delete(topic)
@@ -144,12 +144,14 @@ class Bench:
             "tweet to row p99, s": waits[len(waits) * 99 // 100],
         }
 
-    def check(self, cluster: Cluster, query: str, topic: str, output: Path) -> None:
+    def check(self, cluster: Cluster, way: str, query: str, topic: str, output: Path) -> None:
         """CountError or AssertionError unless the answer is the recount's."""
-        if query == "full":
-            judge(cluster, topic, self.query, output / "trends.db", self.answers)
-            return
         store = Store.in_folder(output)
+        if way == "usual":  # its rows are whole windows: not to be summed as panes
+            store.remember({"window": self.query.slide})
+        if query == "full":
+            judge(cluster, topic, self.query, store.path, self.answers)
+            return
         assert to_dict(store.windows()) == self.answer(cluster, topic, store.batches()[-1].ends).windows
 
 
