@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 from lib.errors import ProducerError
 from lib.producer.confluent import Confluent
@@ -36,11 +37,10 @@ def send(
     reporter = threading.Thread(target=delivery.report, args=(done,), daemon=True)
     reporter.start()
     try:
-        for key, value in paced(messages, rate, stop, duration, full=delivery.full):
+        for group in paced(messages, rate, stop, duration, full=delivery.full):
             if delivery.failure:
                 break
-            delivery.send(topic, key, value)
-            delivery.sent += 1
+            delivery.send(topic, group)
         delivery.flush(FLUSH_SECONDS)
     except delivery.ERRORS as error:  # no answer within the client's time limit or the flush's
         delivery.failed(error)
@@ -70,19 +70,18 @@ def not_acknowledged(sent: int, acked: int, failure: Exception | None) -> Produc
 
 def paced(
     messages: Iterable[Message], rate: float, stop: threading.Event, duration: float | None, full: Callable[[], bool]
-) -> Iterator[Message]:
+) -> Iterator[Iterable[Message]]:
     """Yield message i when it is due, i/rate seconds after the first, until `stop` is set or `duration` is over.
 
     Each due time counts from the start, not from the message before. So the rate does not drift, and messages that are
-    overdue after a stall follow at once. While `full()`, the next one waits: back-pressure. Rate 0 has no pauses; then
-    only every hundredth message finds out whether it may be sent, because at this speed that takes a while too.
+    overdue after a stall follow at once. While `full()`, the next one waits: back-pressure. Each comes in a group of
+    its own. Rate 0 has no pauses, and groups of a hundred, because at this speed it takes a while to find out whether
+    one may be sent.
     """
     began = time.monotonic()
     end = began + (math.inf if duration is None else duration)
-    for number, message in enumerate(messages):
-        if not rate and number % UNPACED:
-            yield message
-            continue
+    source = iter(messages)
+    for number, message in enumerate(source):
         due = began + number / rate if rate else began
         if due > time.monotonic():  # the end may come before a message is due
             stop.wait(min(due, end) - time.monotonic())
@@ -90,4 +89,4 @@ def paced(
             stop.wait(0.01)
         if stop.is_set() or max(due, time.monotonic()) >= end:
             return
-        yield message
+        yield (message,) if rate else chain((message,), islice(source, UNPACED - 1))

