@@ -13,7 +13,8 @@ TWEET = ["id", "text", "created_at"]  # the same in all three: the same tweet
 SCHEMA = "id VARIANT, user STRING, text VARIANT, created_at STRING"
 JSON_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 HASHTAG = r"#([\p{L}\p{M}\p{N}_]+)"  # Java's \w matches ASCII letters only
-STRING = r'"[^"\\\x00-\x1f]*+"'  # in JSON, without escapes
+# In JSON, without escapes. U+FFFD is left out, because Java decodes to it what is not UTF-8: whatever fits is in UTF-8.
+STRING = r'"[ !#-\[\]-\x{FFFC}\x{10000}-\x{10FFFF}]*+"'
 TIME = r"(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 # Exactly the fields that lib.tweets sends, in its order: such a tweet is cut at its quotes. Others are parsed by
 # from_json, which takes several times longer.
@@ -61,11 +62,12 @@ def parse(messages: DataFrame) -> DataFrame:
         "offset",
         "timestamp",
         "value",
-    ).withColumn("reason", reason())  # fmt: skip
+        "plain",
+    ).withColumn("reason", reason()).drop("plain")  # fmt: skip
 
 
 def is_plain(text: Column) -> Column:
-    """Whether a message has the form PLAIN: if it is in UTF-8, it is a JSON object with a tweet's fields."""
+    """Whether a message has the form PLAIN: it is in UTF-8, and a JSON object with a tweet's fields."""
     return F.coalesce(text.rlike(PLAIN), F.lit(False))
 
 
@@ -88,23 +90,28 @@ def string_field(name: str) -> Column:
 def reason() -> Column:
     """Why a parsed message is not a valid tweet, or null.
 
-    A reason that a message in the form PLAIN can have belongs into the filter of `dead_letters` too.
+    In the form PLAIN only its time can be wrong. Another reason that such a message can have belongs into the filter of
+    `dead_letters` too.
     """
-    return (
+    created_at = F.col("created_at")
+    of_fields = (
         F.when(F.col("value").isNull(), "no value")
         .when(~F.is_valid_utf8(F.col("value").cast("string")), "not UTF-8")
         .when(F.col("id").isNull() & F.col("user").isNull() & F.col("text").isNull(), "not a tweet's JSON object")
         .when(F.col("id").isNull(), "id is missing or not a string")
         .when(F.col("user").isNull(), "user is missing")
         .when(F.col("text").isNull(), "text is missing or not a string")
-        .when(F.col("created_at").isNull(), "created_at is missing or not a time like 2026-01-01T12:00:00.000Z")
-        .when(F.col("created_at") > latest(), f"from the future: over {AHEAD_SECONDS} s ahead")
+    )
+    return F.coalesce(
+        F.when(~F.col("plain"), of_fields),
+        F.when(created_at.isNull(), "created_at is missing or not a time like 2026-01-01T12:00:00.000Z"),
+        F.when(is_ahead(created_at), f"from the future: over {AHEAD_SECONDS} s ahead"),
     )
 
 
-def latest() -> Column:
-    """The latest event time that a message may have: a little after Kafka's timestamp."""
-    return F.col("timestamp") + F.expr(f"INTERVAL {AHEAD_SECONDS} SECONDS")
+def is_ahead(created_at: Column) -> Column:
+    """Whether an event time is too far ahead of Kafka's timestamp."""
+    return F.unix_micros(created_at) > F.unix_micros("timestamp") + AHEAD_SECONDS * 1_000_000
 
 
 def keep_tweets(parsed: DataFrame) -> DataFrame:
@@ -127,7 +134,7 @@ def dead_letters(messages: DataFrame) -> DataFrame:
     """Kafka messages to the malformed ones among them: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING,
     value BINARY). Parses only those that are not in the plain form, or dated too far ahead."""
     text = F.col("value").cast("string")
-    valid = is_plain(text) & F.is_valid_utf8(text) & (F.try_to_timestamp(plain_time(text)) <= latest())
+    valid = is_plain(text) & ~is_ahead(F.try_to_timestamp(plain_time(text)))
     parsed = messages.where(~F.coalesce(valid, F.lit(False))).transform(parse)
     # observe() stops the filter from being pushed down: Spark would evaluate the parser once for each column.
     parsed = parsed.observe("parsed", F.count(F.lit(1)).alias("messages"))

@@ -123,9 +123,8 @@ class Pipeline:
 
     def _kill_spark(self) -> float:
         java = child_with("SparkSubmit")  # the class in which Spark's Java process begins
-        wait_until(
-            lambda: unfinished(self.consumer.checkpoint) is not None, 30, every=0.001
-        )  # in the middle of a batch
+        in_a_batch = lambda: unfinished(self.consumer.checkpoint) is not None  # noqa: E731
+        wait_until(in_a_batch, 30, every=0.001)
         fault = time.time()
         java.kill()
         wait_until(self.consumer.error, 30)

@@ -47,7 +47,7 @@ FAULTS = {
     "a batch added twice": lambda: one_batch_is_written_as(lambda counts: [(*row[:2], 2 * row[2]) for row in counts]),
     "another watermark delay": other_delay,
     "tweets of the future accepted": lambda: (
-        trends, "latest", lambda: F.expr("timestamp + INTERVAL 300 SECONDS"),
+        trends, "is_ahead", lambda created_at: created_at > F.expr("timestamp + INTERVAL 300 SECONDS"),
     ),
     "no de-duplication": lambda: (trends, "TWEET", [*trends.TWEET, "partition", "offset"]),
     "windows shifted": windows_shifted,
