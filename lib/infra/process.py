@@ -55,11 +55,13 @@ def end(*processes: psutil.Process | None) -> None:
 def alive(process: psutil.Process) -> bool:
     """Whether a process runs. One that has ended may still be listed, as a zombie: its exit code waits for its parent.
 
-    A child of this process is no such one, because we collect its exit code here. In a container that has no init
-    process nobody collects those of orphans.
+    The exit code of a child of this program is collected here, after which it is not listed. In a container that has
+    no init process nobody collects those of orphans.
     """
+    with suppress(psutil.NoSuchProcess):
+        # A killed process whose first thread has ended is called a zombie too, but its other threads keep its ports.
+        if process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1):
+            return True
     with suppress(psutil.TimeoutExpired):
         process.wait(0)
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

@@ -20,6 +20,7 @@ from lib.infra.ports import free_port
 from lib.infra.replicated import chosen_ports
 from lib.infra.state import Node, Started, State
 from lib.settings import Settings
+from lib.wait import wait_until
 
 NOWHERE = "localhost:1"
 
@@ -115,6 +116,35 @@ def test_a_process_whose_exit_code_nobody_collects_has_ended():
         assert grandchild.status() == psutil.STATUS_ZOMBIE
         assert process.find(grandchild.pid, Path(sys.executable)) is None
         parent.kill()
+
+
+def test_a_child_that_ends_while_it_is_looked_at_is_not_left_as_a_zombie():
+    class Ends(psutil.Process):
+        def status(self):
+            self.kill()
+            wait_until(lambda: super(Ends, self).status() == psutil.STATUS_ZOMBIE, seconds=30)
+            return psutil.STATUS_ZOMBIE
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as child:
+        assert not process.alive(Ends(child.pid)) and not psutil.pid_exists(child.pid)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux lists such a process as a zombie")
+def test_a_process_whose_first_thread_alone_has_ended_still_runs():
+    """As a killed broker for some milliseconds: its sockets are closed only when its last thread ends."""
+    program = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=[600]).start();"
+        "ctypes.CDLL(None).pthread_exit(0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as child:
+        found = psutil.Process(child.pid)
+        try:
+            wait_until(lambda: found.status() == psutil.STATUS_ZOMBIE, seconds=30)
+            assert process.alive(found)
+            process.end(found)
+            assert not process.alive(found) and not psutil.pid_exists(child.pid)
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize(
