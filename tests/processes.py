@@ -10,9 +10,13 @@ from lib.settings import Settings
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init)."""
+    """Whether a process has ended, even where nobody collects its exit code (as in a container without an init).
+
+    Unlike `lib.infra.process.alive` it collects none itself: a test may ask for it.
+    """
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() == 1
     except psutil.NoSuchProcess:
         return True
 
