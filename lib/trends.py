@@ -1,6 +1,7 @@
 """Spark transformations from Kafka messages to hashtag counts by window: DataFrame in, DataFrame out, no side effects.
 
-The same functions serve a stream and a batch. `trending` is the whole chain; the others are its steps.
+The same functions serve a stream and a batch. `trending` is the whole chain; `trending_and_dead_letters` is what the
+consumer runs. The others are their steps.
 """
 
 from pyspark.sql import Column, DataFrame
@@ -37,6 +38,26 @@ def trending(messages: DataFrame, query: TrendQuery) -> DataFrame:
         .transform(hashtags)
         .transform(count_windows, query.window, query.slide)
     )
+
+
+def trending_and_dead_letters(messages: DataFrame, query: TrendQuery) -> DataFrame:
+    """A stream of Kafka messages to the rows of `trending`, and one more for each malformed message, of which only the
+    column dead_letter (see `sort_out`) is not null.
+
+    Each message is read and parsed once, although there are two results. Both begin with the same shuffle, and Spark
+    executes equal shuffles once (ReusedExchange in its plan). They are equal only as long as both results need the same
+    columns, and no filter is pushed down into one of them: `observe` stops it.
+    """
+    both = messages.transform(parse).transform(sort_out).withWatermark("created_at", query.watermark)
+    both = both.transform(shuffle)
+    counts = (
+        both.transform(keep_tweets, "dead_letter")
+        .transform(drop_duplicates)
+        .transform(hashtags)
+        .transform(count_windows, query.window, query.slide)
+    )
+    letters = both.observe("dead_letters", F.count("dead_letter").alias("messages")).where("dead_letter IS NOT NULL")
+    return counts.unionByName(letters.select("dead_letter"), allowMissingColumns=True)
 
 
 def parse(messages: DataFrame) -> DataFrame:
@@ -90,8 +111,7 @@ def string_field(name: str) -> Column:
 def reason() -> Column:
     """Why a parsed message is not a valid tweet, or null.
 
-    In the form PLAIN only its time can be wrong. Another reason that such a message can have belongs into the filter of
-    `dead_letters` too.
+    In the form PLAIN only its time can be wrong.
     """
     created_at = F.col("created_at")
     of_fields = (
@@ -114,13 +134,13 @@ def is_ahead(created_at: Column) -> Column:
     return F.unix_micros(created_at) > F.unix_micros("timestamp") + AHEAD_SECONDS * 1_000_000
 
 
-def keep_tweets(parsed: DataFrame) -> DataFrame:
-    """The tweets among parsed messages.
+def keep_tweets(parsed: DataFrame, malformed: str = "reason") -> DataFrame:
+    """The tweets among parsed messages; of the others the column `malformed` is not null.
 
     A stream's progress reports as `arrived` how many messages were received, how many were malformed, and the newest
     event time (ms).
     """
-    is_tweet = F.col("reason").isNull()
+    is_tweet = F.col(malformed).isNull()
     observed = parsed.observe(
         "arrived",
         F.count(F.lit(1)).alias("received"),
@@ -130,28 +150,35 @@ def keep_tweets(parsed: DataFrame) -> DataFrame:
     return observed.where(is_tweet)
 
 
-def dead_letters(messages: DataFrame) -> DataFrame:
-    """Kafka messages to the malformed ones among them: (partition INT, offset LONG, timestamp TIMESTAMP, reason STRING,
-    value BINARY). Parses only those that are not in the plain form, or dated too far ahead."""
-    text = F.col("value").cast("string")
-    valid = is_plain(text) & ~is_ahead(F.try_to_timestamp(plain_time(text)))
-    parsed = messages.where(~F.coalesce(valid, F.lit(False))).transform(parse)
-    # observe() stops the filter from being pushed down: Spark would evaluate the parser once for each column.
-    parsed = parsed.observe("parsed", F.count(F.lit(1)).alias("messages"))
-    return parsed.where("reason IS NOT NULL").select("partition", "offset", "timestamp", "reason", "value")
+def sort_out(parsed: DataFrame) -> DataFrame:
+    """Parsed messages to tweets and dead letters: (id STRING, text STRING, created_at TIMESTAMP, dead_letter
+    STRUCT<partition INT, offset LONG, timestamp TIMESTAMP, reason STRING, value BINARY>).
+
+    Of a tweet dead_letter is null, and of a malformed message created_at: its time must not move the watermark.
+    """
+    malformed = F.col("reason").isNotNull()
+    letter = F.struct("partition", "offset", "timestamp", "reason", "value")
+    time = F.when(~malformed, F.col("created_at")).alias("created_at")
+    return parsed.select("id", "text", time, F.when(malformed, letter).alias("dead_letter"))
 
 
-def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
+def shuffle(rows: DataFrame) -> DataFrame:
+    """The same tweets to the same partition, as the de-duplication needs them: it adds no second shuffle then."""
+    return rows.repartition(*TWEET)
+
+
+def drop_duplicates(tweets: DataFrame, watermark: str | None = None) -> DataFrame:
     """Each tweet once; a stream also drops late tweets here, and reports as `kept` how many are left.
 
     A duplicate is the same tweet again: its id, text and time. An id alone would leave open which of two different
     tweets stays, and let a stranger who guesses ids silence others. A tweet is remembered until its event time +
-    `watermark` is passed by the watermark.
+    `watermark` is passed by the watermark. Without `watermark`, a stream must have one already.
     """
-    if tweets.isStreaming:
-        once = tweets.withWatermark("created_at", watermark).dropDuplicatesWithinWatermark(TWEET)
-    else:  # a batch sees all tweets at once: none is late, and none has to be forgotten
+    if not tweets.isStreaming:  # a batch sees all tweets at once: none is late, and none has to be forgotten
         once = tweets.dropDuplicates(TWEET)
+    else:
+        once = tweets.withWatermark("created_at", watermark) if watermark else tweets
+        once = once.dropDuplicatesWithinWatermark(TWEET)
     return once.observe("kept", F.count(F.lit(1)).alias("counted"))
 
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from lib.consumer.store import Batch, Store
+from lib.consumer.tables import DEAD_LETTERS
+from lib.errors import CountError
 from lib.query import TrendQuery
 from lib.ranking import to_dict
 from lib.recount import Recount, compare, recount
@@ -23,8 +27,8 @@ def recounted(
 def judge(
     cluster: Cluster, topic: str, query: TrendQuery, place: Path | str, known: dict[str, Recount] | None = None
 ) -> Recount:
-    """The recount of what the store at a path or URL has counted, after every watermark, total and window in it was
-    found equal to it.
+    """The recount of what the store at a path or URL has counted, after every watermark, total, window and dead letter
+    in it was found equal to it.
 
     Where a process was killed before Spark's report of a batch was written, the totals lack that batch, and say so.
     """
@@ -36,5 +40,15 @@ def judge(
         assert store.totals()["received"] < answer.totals()["received"]
     else:
         compare(answer, store.totals(), to_dict(store.windows()))
+    malformed = {place for place, verdict in answer.verdicts.items() if verdict == "malformed"}
+    if wrong := malformed ^ dead_letters(store).keys():
+        raise CountError(f"{len(wrong)} dead letters are missing or surplus", "", places=sorted(wrong))
     store.close()
     return answer
+
+
+def dead_letters(store: Store) -> dict[tuple[int, int], str]:
+    """{(partition, offset): reason} of a store's dead letters."""
+    with store.connect() as connection:
+        columns = (DEAD_LETTERS.c.partition, DEAD_LETTERS.c.offset, DEAD_LETTERS.c.reason)
+        return {(number, offset): reason for number, offset, reason in connection.execute(sa.select(*columns))}

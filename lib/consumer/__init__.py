@@ -40,6 +40,8 @@ def read_topic(
         .option("maxOffsetsPerTrigger", at_most)
         .option("kafka.isolation.level", "read_committed")
         .option("kafka.max.poll.records", 10_000)  # 500 by default: reading takes twice as long
+        # At the end of the topic a fetch waits for more: 500 ms by default. Spark's next question waits behind it.
+        .option("kafka.fetch.max.wait.ms", 50)
         .load()
     )
 

@@ -1,4 +1,4 @@
-"""Class Consumer: the two streaming queries on a topic (window counts, dead letters); wait for them, stop them."""
+"""Class Consumer: the streaming query on a topic, whose counts and dead letters it stores; wait for it, stop it."""
 
 import threading
 import time
@@ -27,7 +27,6 @@ STATUS_SECONDS = 2  # how long a status may wait for the broker
 # How long the end waits for Spark's last report. pyspark asks Java for each number of each report, in hundreds of
 # calls: with two consumers on a busy machine it was 25 s behind.
 REPORT_SECONDS = 90
-DEAD_LETTERS_EVERY = {"processingTime": "5 seconds"}
 
 
 class StopRequested(Exception):
@@ -53,12 +52,9 @@ class Consumer:
         self._claim = Claim(store, self.output, checkpoint, self.query, self.topic, cluster)
         self.progress = Progress(f"trends, to {self.output}", self.store)
         self._stopping, self._stopped_itself = threading.Event(), False
-        self.queries: list[StreamingQuery] = []
         try:
-            self._start(messages)
+            self.counting = self._start(messages)
         except Exception as error:
-            for started in self.queries:
-                started.stop()
             self.release()
             if isinstance(error, (PySparkException, Py4JJavaError)):
                 raise QueryError(
@@ -66,45 +62,29 @@ class Consumer:
                     "the trigger is what writeStream.trigger takes, such as {'processingTime': '2 seconds'}",
                 ) from None
             raise
-        self.counting = self.queries[0]
 
-    def _start(self, messages: DataFrame) -> None:
+    def _start(self, messages: DataFrame) -> StreamingQuery:
         self.spark.streams.addListener(self.progress)
-        trigger = self.options["trigger"]
+        rows = trends.trending_and_dead_letters(messages, self.query.panes)
         # Times as numbers: collect() would convert a timestamp to this machine's time zone.
-        counts = trends.trending(messages, self.query.panes).select(F.unix_millis("window_start"), "hashtag", "tweets")
-        dead_letters = messages.transform(trends.dead_letters)
-        self._dead_letters = dead_letters.withColumn("timestamp", F.unix_millis("timestamp"))
-        self._run(self.progress.query_name, counts, self.checkpoint, self._write_counts, trigger)
-        if "availableNow" in trigger:
-            self._collect_dead_letters(trigger)
+        letter = F.col("dead_letter").withField("timestamp", F.unix_millis("dead_letter.timestamp"))
+        rows = rows.select(F.unix_millis("window_start"), "hashtag", "tweets", letter.alias("dead_letter"))
+        writer = rows.writeStream.queryName(self.progress.query_name).outputMode("update")
+        writer = writer.option("checkpointLocation", str(self.checkpoint)).trigger(**self.options["trigger"])
+        return writer.foreachBatch(self._write).start()
 
-    def _collect_dead_letters(self, trigger: dict) -> None:
-        folder = self.checkpoint / "dead_letters"
-        self._run(f"dead letters, to {self.output}", self._dead_letters, folder, self._write_dead_letters, trigger)
-
-    def _run(self, name: str, rows: DataFrame, checkpoint: Path, write, trigger: dict) -> None:
-        def sink(batch: DataFrame, number: int) -> None:
-            try:
-                write(batch, number)
-            except CourseError as error:  # Spark would tell its traceback instead of its remedy
-                self._refused = error
-                raise
-
-        writer = rows.writeStream.queryName(name).trigger(**trigger).outputMode("update")
-        self.queries.append(writer.option("checkpointLocation", str(checkpoint)).foreachBatch(sink).start())
-
-    def _write_counts(self, batch: DataFrame, number: int) -> None:
+    def _write(self, batch: DataFrame, number: int) -> None:
         if self._stopping.is_set():  # under load the next batch begins at once: end here, before it writes anything
             self._stopped_itself = True
             raise StopRequested
-        run = {"checkpoint_id": identity(self.checkpoint)}
-        self.store.write(number, limits(self.checkpoint, number), batch.collect(), run)
-        if len(self.queries) == 1:  # only now, so that the first rows do not have to wait for it
-            self._collect_dead_letters(DEAD_LETTERS_EVERY)
-
-    def _write_dead_letters(self, batch: DataFrame, number: int) -> None:
-        self.store.add_dead_letters([row.asDict() for row in batch.collect()])
+        try:
+            rows, run = batch.collect(), {"checkpoint_id": identity(self.checkpoint)}
+            counts = [row[:3] for row in rows if not row.dead_letter]
+            letters = [letter.asDict() for letter in sorted(row.dead_letter for row in rows if row.dead_letter)]
+            self.store.write(number, limits(self.checkpoint, number), counts, run, letters)
+        except CourseError as error:  # Spark would tell its traceback instead of its remedy
+            self._refused = error
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -114,20 +94,16 @@ class Consumer:
 
     @property
     def active(self) -> bool:
-        """Whether it runs; False also if one of its queries has ended by itself, or Spark has died."""
-        return self._ask_spark(lambda: all(query.isActive for query in self.queries))
+        """Whether it runs; False also if its query has ended by itself, or Spark has died."""
+        try:
+            return self.counting.isActive
+        except CONNECTION_LOST:
+            return False
 
     @property
     def unfinished(self) -> bool:
-        """Whether more is to come: no query has failed, and not all have ended."""
-        return self.error() is None and self._ask_spark(lambda: any(query.isActive for query in self.queries))
-
-    def _ask_spark(self, question) -> bool:
-        """The answer, or False if Spark's Java process does not answer any more."""
-        try:
-            return question()
-        except CONNECTION_LOST:
-            return False
+        """Whether more is to come: the query has neither failed nor ended."""
+        return self.error() is None and self.active
 
     def wait_for(self, offsets: dict[int, int], seconds: float) -> None:
         """Return when every message before `offsets` is counted; QueryError if that fails or takes over `seconds`."""
@@ -149,13 +125,13 @@ class Consumer:
             )
 
     def end(self) -> None:
-        """End the queries, the counting one between two batches, and wait for Spark's last report."""
+        """End the query between two batches, and wait for Spark's last report."""
         if self._stopping.is_set():
             return
         self._stopping.set()
         try:
-            reported = self._end_queries()
-        except CONNECTION_LOST:  # Spark has died, and the queries with it
+            reported = self._end_query()
+        except CONNECTION_LOST:  # Spark has died, and the query with it
             reported = True
         finally:
             self.release()
@@ -168,15 +144,10 @@ class Consumer:
 
     close = end
 
-    def _end_queries(self) -> bool:
+    def _end_query(self) -> bool:
         with suppress(TimeoutError):  # then the batch is cut off, and replayed from the checkpoint
             wait_until(lambda: not (self.counting.isActive and self.counting.status["isTriggerActive"]), 30)
-        for query in self.queries:
-            query.stop()
-        if "availableNow" not in self.options["trigger"]:  # the dead letters that came since the last trigger
-            with suppress(PySparkException):  # the topic is gone, or the disk is full
-                self._collect_dead_letters({"availableNow": True})
-                self.queries.pop().awaitTermination(30)
+        self.counting.stop()
         return self.progress.terminated.wait(REPORT_SECONDS)
 
     def release(self) -> None:
@@ -188,15 +159,15 @@ class Consumer:
         self.cluster.close()
 
     def stop(self) -> dict[str, int]:
-        """End both queries and return the totals, messages by verdict; QueryError if one failed. Safe to call twice."""
+        """End the query and return the totals, messages by verdict; QueryError if it failed. Safe to call twice."""
         self.end()
         self.raise_error()
         return self.store.totals()
 
     def finish(self, seconds: float | None = None) -> dict[str, int]:
-        """Wait until both queries have ended by themselves, as with availableNow, and return the totals.
+        """Wait until the query has ended by itself, as with availableNow, and return the totals.
 
-        QueryError if one failed, or if they still ran after `seconds`; they are ended then.
+        QueryError if it failed, or if it still ran after `seconds`; it is ended then.
         """
         try:
             wait_until(lambda: not self.unfinished, seconds or 1e9)
@@ -210,11 +181,10 @@ class Consumer:
         return self.stop()
 
     def error(self) -> CourseError | None:
-        """What went wrong, if one of the queries has failed, or Spark has died."""
-        failed = [query for query in self.queries if not (query is self.queries[0] and self._stopped_itself)]
+        """What went wrong, if the query has failed, or Spark has died."""
         with suppress(*CONNECTION_LOST):  # a killed process may not answer any more, and not have ended yet
             if not died():
-                return self._refused or next(filter(None, (failure(query, self.log) for query in failed)), None)
+                return self._refused or (None if self._stopped_itself else failure(self.counting, self.log))
         return QueryError(
             "Spark's Java process has ended: it was killed, perhaps because memory ran out",
             "start it again, and it continues where it was: in a notebook spark_session(), then consumer.start(); "
@@ -223,6 +193,6 @@ class Consumer:
         )
 
     def raise_error(self) -> None:
-        """QueryError if one of the queries has failed."""
+        """QueryError if the query has failed."""
         if error := self.error():
             raise error

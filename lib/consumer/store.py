@@ -127,19 +127,29 @@ class Store:
         except TimeoutError:
             raise unusable(self.url, failures[-1]) from None
 
-    def write(self, number: int, batch: Batch, counts: Iterable[tuple], run: dict[str, str]) -> None:
-        """Write a micro-batch in one transaction: its counts, its limits, and what the run is.
+    def write(
+        self,
+        number: int,
+        batch: Batch,
+        counts: Iterable[tuple],
+        run: dict[str, str],
+        dead_letters: Iterable[dict] = (),
+    ) -> None:
+        """Write a micro-batch in one transaction: its counts, its dead letters, its limits, and what the run is.
 
-        `counts`: (start of the pane in ms since 1970, hashtag, tweets).
+        `counts`: (start of the pane in ms since 1970, hashtag, tweets). `dead_letters`: partition, offset, timestamp in
+        ms, reason, value; one that is there already stays.
         """
         rows = [
             {"pane_start": time(start), "hashtag": hashtag, "tweets": tweets, "batch": number}
             for start, hashtag, tweets in counts
         ]
+        letters = [letter | {"timestamp": time(letter["timestamp"])} for letter in dead_letters]
         begun = time(batch.begun)
 
         def put(connection: sa.Connection) -> None:
             upsert(connection, PANES, rows)
+            upsert(connection, DEAD_LETTERS, letters)
             upsert(connection, RUN, [{"name": name, "value": value} for name, value in run.items()])
             row = {"batch": number, "ends": batch.ends, "watermark": time(batch.watermark), "begun": begun}
             row["seconds"] = (datetime.now(UTC).replace(tzinfo=None) - begun).total_seconds()
@@ -153,11 +163,6 @@ class Store:
         values = {"newest": None if newest is None else time(newest), **verdicts}
         reported = sa.update(BATCHES).where(BATCHES.c.batch == number).values(values)
         self.transact(lambda connection: connection.execute(reported))
-
-    def add_dead_letters(self, rows: list[dict]) -> None:
-        """Write dead letters (partition, offset, timestamp in ms, reason, value); one that is there already stays."""
-        letters = [row | {"timestamp": time(row["timestamp"])} for row in rows]
-        self.transact(lambda connection: upsert(connection, DEAD_LETTERS, letters))
 
     def remember(self, run: dict[str, str]) -> None:
         """Write into the table `run` what belongs together."""

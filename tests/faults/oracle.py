@@ -11,7 +11,6 @@ from tests.faults.world import World
 from tests.judge import judge
 
 RECOVERED_SECONDS = COUNTED_SECONDS = 240
-DEAD_LETTERS_SECONDS = 60  # a query of its own writes them, every 5 seconds
 REPORT_SECONDS = 10  # Spark reports a micro-batch shortly after it was written
 
 
@@ -39,7 +38,7 @@ def check(world: World) -> None:
     totals = answer.totals(records)
     result.counted += totals["counted"]
     result.accounted += totals["received"] - totals["counted"]
-    result.wrong += unexpected(world, answer, records) + wrong_dead_letters(world, answer)
+    result.wrong += unexpected(world, answer, records)
     world.sent, world.checked = [], ends
 
 
@@ -53,14 +52,6 @@ def wait_until_counted(world: World, ends: dict[int, int]) -> None:
     received = sum(ends.values())
     with suppress(TimeoutError):
         wait_until(lambda: world.store.totals()["received"] == received or world.store.unreported(), REPORT_SECONDS)
-
-
-def wrong_dead_letters(world: World, answer: Recount) -> int:
-    """How many dead letters of the stream are missing or surplus, after some time in which they may come."""
-    malformed = {place for place, verdict in answer.verdicts.items() if verdict == "malformed"}
-    with suppress(TimeoutError):
-        wait_until(lambda: world.dead_letters() == malformed, DEAD_LETTERS_SECONDS)
-    return len(world.dead_letters() ^ malformed)
 
 
 def unexpected(world: World, answer: Recount, records: list[Record]) -> int:

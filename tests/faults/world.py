@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from lib import infra
 from lib.consumer.checkpoint import last_number
 from lib.consumer.store import BATCHES, Store
-from lib.consumer.tables import DEAD_LETTERS
 from lib.infra.ports import free_port
 from lib.query import TrendQuery
 from lib.settings import Settings
@@ -121,11 +120,6 @@ class World:
     def in_a_batch(self) -> bool:
         """Whether a micro-batch is planned and not yet stored."""
         return last_number(self.output / "checkpoint", "offsets") > self.last_batch()
-
-    def dead_letters(self) -> set[tuple[int, int]]:
-        """(partition, offset) of the store's dead letters."""
-        with self.store.connect() as connection:
-            return {tuple(row) for row in connection.execute(sa.select(DEAD_LETTERS.c["partition", "offset"]))}
 
     def recovery(self) -> float | None:
         """Seconds from the fault to the first micro-batch that was planned after it and has a message of after it."""

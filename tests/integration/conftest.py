@@ -142,14 +142,3 @@ def tweet(name: str, ahead_seconds: float = 0, text: str = "#x", at: datetime | 
 def honest(number: int) -> list[bytes]:
     """A hundred tweets dated 2 seconds ago."""
     return [tweet(f"honest-{number}-{n}", -2) for n in range(100)]
-
-
-def dead_letters(store) -> dict[tuple[int, int], str]:
-    """{(partition, offset): reason} of a store's dead letters."""
-    from sqlalchemy import select
-
-    from lib.consumer.store import DEAD_LETTERS
-
-    with store.engine.connect() as connection:
-        rows = connection.execute(select(DEAD_LETTERS.c.partition, DEAD_LETTERS.c.offset, DEAD_LETTERS.c.reason))
-        return {(partition, offset): reason for partition, offset, reason in rows}

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.conftest import DEVANAGARI, NOW, dead_letters, honest, tweet
+from tests.integration.conftest import DEVANAGARI, NOW, honest, tweet
+from tests.judge import dead_letters
 
 
 @pytest.mark.parametrize("ahead", [60, 290, 3600, 10**9])

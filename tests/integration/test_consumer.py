@@ -17,7 +17,8 @@ from kafka import TopicPartition
 from lib.consumer.store import Store
 from lib.errors import QueryError, SettingError
 from lib.wait import wait_until
-from tests.integration.conftest import FLAGS, NOW, dead_letters
+from tests.integration.conftest import FLAGS, NOW
+from tests.judge import dead_letters
 from tests.spark.conftest import HOSTILE, changed
 
 NOON_MS = 1767268800000
@@ -37,16 +38,30 @@ def test_a_stream_is_counted_exactly_while_it_arrives(cluster, topic, fill, star
     assert not running.store.ranking(10).empty
 
 
-def test_dead_letters_since_the_last_trigger_are_written_at_the_stop(cluster, topic, fill, start, monkeypatch):
-    monkeypatch.setattr("lib.consumer.running.DEAD_LETTERS_EVERY", {"processingTime": "1 hour"})
+def test_dead_letters_are_written_with_the_counts_of_their_batch(cluster, topic, fill, start):
     running = start()
-    fill(100, "--malformed", 0.1)
-    wait_until(lambda: len(dead_letters(running.store)) == 10, seconds=60)
-    fill(100, "--seed", 1, "--malformed", 0.1)
+    for seed in (0, 1):
+        fill(100, "--seed", seed, "--malformed", 0.1)
+        running.wait_for(cluster.offsets(topic), seconds=60)
+        assert len(dead_letters(running.store)) == 10 * (seed + 1)
+
+
+def test_each_message_is_read_and_parsed_once(fill, start, capsys):
+    fill(100)
+    running = start(trigger=NOW)
+    running.finish(seconds=60)
+    running.counting.explain()
+    plan = capsys.readouterr().out
+    assert plan.count("MicroBatchScan") == plan.count("ReusedExchange") == 1, plan
+    assert plan.count("Exchange hashpartitioning(id") == 2, "one of them is where it is reused"
+
+
+def test_another_query_of_the_session_is_not_taken_for_the_consumer_s(spark, cluster, topic, fill, start):
+    running = start()
+    another = spark.readStream.format("rate").load().writeStream.format("noop").start()
+    fill(100)
     running.wait_for(cluster.offsets(topic), seconds=60)
-    assert len(dead_letters(running.store)) == 10
-    running.stop()
-    assert len(dead_letters(running.store)) == 20
+    another.stop()
 
 
 def test_hostile_messages_never_stop_the_query(cluster, topic, send, start, judge):

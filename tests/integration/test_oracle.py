@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from pyspark.sql import functions as F
+from pyspark.sql.classic.dataframe import DataFrame
 from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from lib import trends
@@ -16,18 +17,23 @@ def one_batch_is_written_as(change):
     """The fault that changes the counts of the first batch that has any: no later one writes its panes again."""
     write, changed = Store.write, []
 
-    def wrong(self, number, batch, counts, run):
+    def wrong(self, number, batch, counts, *others):
         if counts and not changed:
             changed.append(number)
             counts = change(counts)
-        write(self, number, batch, counts, run)
+        write(self, number, batch, counts, *others)
 
     return Store, "write", wrong
 
 
 def other_delay():
-    drop = trends.drop_duplicates
-    return trends, "drop_duplicates", lambda tweets, watermark: drop(tweets, "60 seconds")
+    delay = DataFrame.withWatermark
+    return DataFrame, "withWatermark", lambda self, column, _: delay(self, column, "60 seconds")
+
+
+def every_tweet_is_another_one():
+    sort_out = trends.sort_out
+    return trends, "sort_out", lambda parsed: sort_out(parsed.withColumn("id", F.concat("id", "partition", "offset")))
 
 
 def windows_shifted():
@@ -49,7 +55,7 @@ FAULTS = {
     "tweets of the future accepted": lambda: (
         trends, "is_ahead", lambda created_at: created_at > F.expr("timestamp + INTERVAL 300 SECONDS"),
     ),
-    "no de-duplication": lambda: (trends, "TWEET", [*trends.TWEET, "partition", "offset"]),
+    "no de-duplication": every_tweet_is_another_one,
     "windows shifted": windows_shifted,
     "accents cut from hashtags": lambda: (trends, "HASHTAG", r"#([\p{L}\p{N}_]+)"),
     "aborted transactions counted": aborted_transactions_are_read,

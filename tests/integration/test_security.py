@@ -116,7 +116,7 @@ def test_a_notebook_s_producer_and_consumer_use_the_settings_and_show_no_passwor
             messages.explain(extended=True)
             running.counting.explain(extended=True)
             plans = messages._jdf.queryExecution().toString()
-            reports = [report.json for query in running.queries for report in query.recentProgress]
+            reports = [report.json for report in running.counting.recentProgress]
         totals = judge(cluster, "open", question, tmp_path / "out" / "trends.db").totals()
     shown = "".join(capfd.readouterr()) + plans + "".join(reports) + repr((settings, cluster, running.options))
     assert totals["received"] == sum(secured.cluster().offsets("open").values()) >= 200

@@ -42,7 +42,8 @@ def store(tmp_path):
     store.create()
     reasons = ["b", "a", "b", "c", "b", "a"]
     row = {"partition": 0, "timestamp": 0, "value": b""}
-    store.add_dead_letters([row | {"offset": n, "reason": reason} for n, reason in enumerate(reasons)])
+    letters = [row | {"offset": n, "reason": reason} for n, reason in enumerate(reasons)]
+    store.write(0, Batch({0: 6}, watermark=0, begun=0), [], {}, letters)
     yield store
     store.close()
 

@@ -37,8 +37,9 @@ def counts(tweets: int, *starts: int, hashtag: str = "a") -> list[tuple]:
     return [(NOON + s * 1000, hashtag, tweets) for s in starts]
 
 
-def write(store, number: int, rows: list[tuple], ends: dict | None = None) -> None:
-    store.write(number, Batch(ends or {0: 10 * number}, NOON, NOON + number), rows, {"checkpoint_id": "c"})
+def write(store, number: int, rows: list[tuple], ends: dict | None = None, letters: list[dict] = ()) -> None:
+    batch = Batch(ends or {0: 10 * number}, NOON, NOON + number)
+    store.write(number, batch, rows, {"checkpoint_id": "c"}, letters)
 
 
 def test_a_batch_that_is_written_again_puts_the_same_values_under_the_same_keys(store):
@@ -92,9 +93,8 @@ def test_an_empty_store_has_nothing(store):
 
 def test_a_dead_letter_is_kept_once(store):
     letter = {"partition": 0, "offset": 7, "timestamp": NOON, "reason": "not UTF-8", "value": b"\xff"}
-    store.add_dead_letters([letter, letter | {"offset": 8, "value": None}])
-    store.add_dead_letters([letter])
-    store.add_dead_letters([])
+    for letters in ([letter, letter | {"offset": 8, "value": None}], [letter], []):
+        write(store, 0, [], letters=letters)
     with store.engine.connect() as connection:
         rows = connection.execute(select(DEAD_LETTERS).order_by(DEAD_LETTERS.c.offset)).all()
     assert [tuple(row) for row in rows] == [
@@ -190,9 +190,8 @@ def test_hashtags_of_any_length_are_counted_and_sorted_by_their_bytes(store):
 
 
 def test_large_offsets_and_times_of_any_year(store):
-    write(store, 0, [(-(8 * 10**12), "a", 2**40)], ends={0: 2**62})
     letter = {"partition": 0, "offset": 2**62, "timestamp": -(8 * 10**12), "reason": "r", "value": b"\x00"}
-    store.add_dead_letters([letter])
+    write(store, 0, [(-(8 * 10**12), "a", 2**40)], ends={0: 2**62}, letters=[letter])
     assert store.batches()[0].ends == {0: 2**62} and store.windows()["tweets"].tolist() == [2**40] * 2
     assert str(store.windows()["window_start"][1]) == "1716-06-28 09:46:40"
 
