@@ -24,9 +24,7 @@ from lib.topics import Cluster
 from lib.wait import wait_until
 
 STATUS_SECONDS = 2  # how long a status may wait for the broker
-# How long the end waits for Spark's last report. pyspark asks Java for each number of each report, in hundreds of
-# calls: with two consumers on a busy machine it was 25 s behind.
-REPORT_SECONDS = 90
+REPORT_SECONDS = 90  # how long the end waits for Spark's last report, which a thread of its own takes
 
 
 class StopRequested(Exception):
