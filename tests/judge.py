@@ -40,10 +40,11 @@ def judge(
         assert store.totals()["received"] < answer.totals()["received"]
     else:
         compare(answer, store.totals(), to_dict(store.windows()))
-    malformed = {place for place, verdict in answer.verdicts.items() if verdict == "malformed"}
-    if wrong := malformed ^ dead_letters(store).keys():
-        raise CountError(f"{len(wrong)} dead letters are missing or surplus", "", places=sorted(wrong))
+    malformed = {where for where, verdict in answer.verdicts.items() if verdict == "malformed"}
+    wrong = malformed ^ dead_letters(store).keys()
     store.close()
+    if wrong:
+        raise CountError(f"{len(wrong)} dead letters are missing or surplus", "see `places`", places=sorted(wrong))
     return answer
 
 

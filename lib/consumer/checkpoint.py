@@ -33,7 +33,8 @@ def unfinished(checkpoint: Path) -> int | None:
 def limits(checkpoint: Path, number: int) -> Batch:
     """Where a batch ends, its watermark, and when Spark planned it. Spark writes them before it runs the batch.
 
-    The file `offsets/NUMBER` has a version, a line of metadata and a line for each source.
+    The file `offsets/NUMBER` has a version, a line of metadata, and a line for each place in the plan that reads the
+    topic. They are equal.
     """
     _, metadata, source, *_ = (checkpoint / "offsets" / str(number)).read_text().splitlines()
     metadata, (ends,) = json.loads(metadata), json.loads(source).values()

@@ -16,6 +16,9 @@ from lib.errors import QueryError
 from lib.query import TrendQuery
 from lib.topics import Cluster
 
+# Of a store and its checkpoint. A change that makes older ones useless gives it another name.
+FORMAT = "panes and dead letters of one query"
+
 
 class Claim:
     """The locks of a store and a checkpoint. They end with `release()`, or with the process.
@@ -88,7 +91,7 @@ class Claim:
                 f"put the newest checkpoint of that run back, or {self.reset}",
                 written=written, planned=planned,
             )  # fmt: skip
-        self.store.remember(asked | {"checkpoint": str(self.checkpoint), "counts": "panes"})
+        self.store.remember(asked | {"checkpoint": str(self.checkpoint), "format": FORMAT})
 
     def incomplete(self, written: int | None, committed: int) -> QueryError:
         """The error for a store that lacks batches which its checkpoint has finished."""
@@ -102,9 +105,9 @@ class Claim:
         """QueryError if the store belongs to another query, or to a topic that is gone."""
         if not before:
             return
-        if "counts" not in before:
+        if before.get("format") != FORMAT:
             raise QueryError(
-                f"{self.store} was written by an older version of this course, which counted windows instead of panes",
+                f"{self.store} was written by another version of this course, whose run this one cannot continue",
                 f"use another --output or --store, or {self.reset}",
                 store=str(self.store),
             )

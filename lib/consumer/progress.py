@@ -47,7 +47,7 @@ class Reports(JStreamingQueryListener):
 
 
 class Progress(StreamingQueryListener):
-    """Spark's reports of the counting query. `offsets`: {partition: next offset to read}; `recent`: the newest reports
+    """Spark's reports of a consumer's query. `offsets`: {partition: next offset to read}; `recent`: the newest reports
     of this process, the last one at the end; `terminated` is set when the query has ended."""
 
     def __init__(self, query_name: str, store: Store) -> None:

@@ -46,8 +46,8 @@ def usual_session() -> SparkSession:
 
 
 def write_as_usual() -> None:
-    """Let the query count in windows instead of panes, and parse each message by from_json, for the counts and for the
-    dead letters.
+    """Let the query count in windows instead of panes, and parse each message by from_json. Without a shuffle that both
+    can use, the counts and the dead letters read the topic each for itself.
 
     The store's table `panes` has whole windows then.
     """

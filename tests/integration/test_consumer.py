@@ -59,9 +59,11 @@ def test_each_message_is_read_and_parsed_once(fill, start, capsys):
 def test_another_query_of_the_session_is_not_taken_for_the_consumer_s(spark, cluster, topic, fill, start):
     running = start()
     another = spark.readStream.format("rate").load().writeStream.format("noop").start()
-    fill(100)
-    running.wait_for(cluster.offsets(topic), seconds=60)
-    another.stop()
+    try:
+        fill(100)
+        running.wait_for(cluster.offsets(topic), seconds=60)
+    finally:
+        another.stop()
 
 
 def test_hostile_messages_never_stop_the_query(cluster, topic, send, start, judge):
@@ -177,13 +179,13 @@ def test_what_does_not_belong_together_is_refused(cluster, topic, question, fill
     assert refused(start, output=tmp_path / "a-file" / "out")["path"]
 
 
-def test_a_store_of_windows_is_refused(fill, start, tmp_path):
-    """As versions before the panes wrote it: its counts would not go on."""
+def test_a_store_of_another_version_is_refused(fill, start, tmp_path):
+    """Such as one of two queries: Spark would refuse its checkpoint."""
     fill(500)
     start(trigger=NOW).finish(60)
     file = tmp_path / "out" / "trends.db"
     with closing(sqlite3.connect(file)) as database, database:
-        database.execute("DELETE FROM run WHERE name = 'counts'")
+        database.execute("UPDATE run SET name = 'counts', value = 'panes' WHERE name = 'format'")
     assert refused(start, trigger=NOW) == {"store": str(file)}
 
 
