@@ -130,11 +130,11 @@ STRICT_JSON = json.JSONDecoder(parse_constant=refuse, parse_int=number, parse_fl
 
 
 def hashtags(text: str) -> set[str]:
-    """The different hashtags of a text, in lower case, without #: what follows a #, as far as it is a word."""
+    """The different hashtags of a text, without #: what follows a #, as far as it is a word, in lower case, σ for ς."""
     found = set()
     for part in text.split("#")[1:]:
         word = "".join(itertools.takewhile(lambda c: c == "_" or unicodedata.category(c)[0] in JOINED, part))
-        found.add(word.lower())
+        found.add(word.lower().replace("ς", "σ"))
     return found - {""}
 
 

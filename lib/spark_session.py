@@ -28,6 +28,7 @@ from lib.infra.java import LOG_CONFIGURATION, QUICK_START, find_java, home_of
 from lib.settings import ROOT, Settings
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+FILE_MANAGER = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 LOG_KEY = "spark.arqesp.log"
 CONNECTION_LOST = (Py4JError, OSError)  # what a call raises when Spark's Java process has ended
 
@@ -57,12 +58,21 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
     options = sql_options(settings, throughput) | jvm_options(settings, throughput, java)
     conf = SparkConf().setMaster(master).setAppName(name).setAll(options.items())
     context = SparkContext(gateway=running_gateway() or launch(conf, settings.folder("logs")), conf=conf)
+    write_no_checksums(context)
     if on_cluster(master):  # for Python code that executors run, such as that of transformWithState
         context.addPyFile(make_archive(str(settings.folder("tmp") / "lib"), "zip", ROOT, "lib"))
     if threading.current_thread() is threading.main_thread():
         # SparkContext makes an interrupt cancel all jobs, and Jupyter's Interrupt would fail the running queries.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return SparkSession(context)
+
+
+def write_no_checksums(context: SparkContext) -> None:
+    """Let Hadoop write local files without a second one that has a checksum.
+
+    For each file that it makes Hadoop starts the program chmod, as pyspark comes without Hadoop's native library.
+    """
+    context._jvm.org.apache.hadoop.fs.FileSystem.getLocal(context._jsc.hadoopConfiguration()).setWriteChecksum(False)
 
 
 def on_cluster(master: str) -> bool:
@@ -162,6 +172,9 @@ def sql_options(settings: Settings, throughput: bool) -> dict[str, str]:
         "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "128",
         # Counting the rows of the state takes a lookup for each row written: a tenth of the drain.
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(not throughput).lower(),
+        # The default one also starts readlink four times for each file: with the checksums 68 programs in a micro-batch
+        # of the consumer instead of 9. This one needs a file system whose rename is atomic, as that of a disk is.
+        "spark.sql.streaming.checkpointFileManagerClass": FILE_MANAGER,
         "spark.sql.streaming.stopTimeout": "30s",
         # Java's own lower(): ICU's, which is the default, takes a second to load its tables, in the first batch.
         "spark.sql.icu.caseMappings.enabled": "false",

@@ -10,6 +10,9 @@ from pyspark.sql import functions as F
 from lib.query import AHEAD_SECONDS, TrendQuery
 
 TWEET = ["id", "text", "created_at"]  # the same in all three: the same tweet
+# RocksDB sorts its keys by their bytes. With the second first, those that are written, looked up and forgotten together
+# lie side by side.
+KEY = ["second", *TWEET]
 # A VARIANT keeps the JSON type, so that a number is not accepted as a text.
 SCHEMA = "id VARIANT, user STRING, text VARIANT, created_at STRING"
 JSON_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
@@ -42,17 +45,18 @@ def trending(messages: DataFrame, query: TrendQuery) -> DataFrame:
 
 def trending_and_dead_letters(messages: DataFrame, query: TrendQuery) -> DataFrame:
     """A stream of Kafka messages to the rows of `trending`, and one more for each malformed message, of which only the
-    column dead_letter (see `sort_out`) is not null.
+    column dead_letter (see `mark_dead_letters`) is not null.
 
     Each message is read and parsed once, although there are two results. Both begin with the same shuffle, and Spark
-    executes equal shuffles once (ReusedExchange in its plan). They are equal only as long as both results need the same
-    columns, and no filter is pushed down into one of them: `observe` stops it.
+    executes equal shuffles once (ReusedExchange in its plan). They are equal because all columns but dead_letter, which
+    both results read, are keys of the shuffle: no column can be left out of one of them. And `observe` keeps Spark from
+    moving the filter for dead letters before the shuffle.
     """
-    both = messages.transform(parse).transform(sort_out).withWatermark("created_at", query.watermark)
+    both = messages.transform(parse).transform(mark_dead_letters).withWatermark("created_at", query.watermark)
     both = both.transform(shuffle)
     counts = (
         both.transform(keep_tweets, "dead_letter")
-        .transform(drop_duplicates)
+        .transform(first_of_each)
         .transform(hashtags)
         .transform(count_windows, query.window, query.slide)
     )
@@ -135,7 +139,7 @@ def is_ahead(created_at: Column) -> Column:
 
 
 def keep_tweets(parsed: DataFrame, malformed: str = "reason") -> DataFrame:
-    """The tweets among parsed messages; of the others the column `malformed` is not null.
+    """The tweets among parsed messages: the rows whose column `malformed` is null.
 
     A stream's progress reports as `arrived` how many messages were received, how many were malformed, and the newest
     event time (ms).
@@ -150,42 +154,59 @@ def keep_tweets(parsed: DataFrame, malformed: str = "reason") -> DataFrame:
     return observed.where(is_tweet)
 
 
-def sort_out(parsed: DataFrame) -> DataFrame:
-    """Parsed messages to tweets and dead letters: (id STRING, text STRING, created_at TIMESTAMP, dead_letter
+def mark_dead_letters(parsed: DataFrame) -> DataFrame:
+    """What is needed of parsed messages: (second LONG, id STRING, text STRING, created_at TIMESTAMP, dead_letter
     STRUCT<partition INT, offset LONG, timestamp TIMESTAMP, reason STRING, value BINARY>).
 
-    Of a tweet dead_letter is null, and of a malformed message created_at: its time must not move the watermark.
+    Of a tweet, dead_letter is null. Of a malformed message created_at is null, so that its time does not move the
+    watermark, and second is its offset: with equal keys, all of them would be shuffled to one partition.
     """
     malformed = F.col("reason").isNotNull()
     letter = F.struct("partition", "offset", "timestamp", "reason", "value")
-    time = F.when(~malformed, F.col("created_at")).alias("created_at")
-    return parsed.select("id", "text", time, F.when(malformed, letter).alias("dead_letter"))
+    return parsed.select(
+        F.when(malformed, F.col("offset")).otherwise(second()).alias("second"),
+        "id",
+        "text",
+        F.when(~malformed, F.col("created_at")).alias("created_at"),
+        F.when(malformed, letter).alias("dead_letter"),
+    )
+
+
+def second() -> Column:
+    """The second of a tweet's event time: seconds since 1970."""
+    return F.unix_seconds("created_at")
 
 
 def shuffle(rows: DataFrame) -> DataFrame:
-    """The same tweets to the same partition, as the de-duplication needs them: it adds no second shuffle then."""
-    return rows.repartition(*TWEET)
+    """The same tweets to the same partition, as `first_of_each` needs them: it adds no second shuffle then."""
+    return rows.repartition(*KEY)
 
 
-def drop_duplicates(tweets: DataFrame, watermark: str | None = None) -> DataFrame:
+def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
     """Each tweet once; a stream also drops late tweets here, and reports as `kept` how many are left.
 
     A duplicate is the same tweet again: its id, text and time. An id alone would leave open which of two different
-    tweets stays, and let a stranger who guesses ids silence others. A tweet is remembered until its event time +
-    `watermark` is passed by the watermark. Without `watermark`, a stream must have one already.
+    tweets stays, and let a stranger who guesses ids silence others. A stream remembers a tweet until the watermark has
+    passed its time: the same tweet would be late then.
     """
-    if not tweets.isStreaming:  # a batch sees all tweets at once: none is late, and none has to be forgotten
-        once = tweets.dropDuplicates(TWEET)
-    else:
-        once = tweets.withWatermark("created_at", watermark) if watermark else tweets
-        once = once.dropDuplicatesWithinWatermark(TWEET)
-    return once.observe("kept", F.count(F.lit(1)).alias("counted"))
+    return tweets.withColumn("second", second()).withWatermark("created_at", watermark).transform(first_of_each)
+
+
+def first_of_each(tweets: DataFrame) -> DataFrame:
+    """`drop_duplicates` of tweets that have the column second, and on a stream a watermark."""
+    return tweets.dropDuplicates(KEY).observe("kept", F.count(F.lit(1)).alias("counted"))
 
 
 def hashtags(tweets: DataFrame) -> DataFrame:
-    """A row for each different hashtag of each tweet: (created_at TIMESTAMP, hashtag STRING, lower case, without #)."""
+    """A row for each different hashtag of each tweet: (created_at TIMESTAMP, hashtag STRING, see `folded`)."""
     found = F.regexp_extract_all("text", F.lit(HASHTAG), F.lit(1))
-    return tweets.select("created_at", F.explode(F.array_distinct(F.transform(found, F.lower))).alias("hashtag"))
+    return tweets.select("created_at", F.explode(F.array_distinct(F.transform(found, folded))).alias("hashtag"))
+
+
+def folded(hashtag: Column) -> Column:
+    """A hashtag as it is counted: in lower case, and with σ for ς. Java and Python differ on which of the two stands
+    for Σ within a word."""
+    return F.replace(F.lower(hashtag), F.lit("ς"), F.lit("σ"))
 
 
 def count_windows(hashtags: DataFrame, window: str, slide: str) -> DataFrame:

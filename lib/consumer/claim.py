@@ -17,7 +17,7 @@ from lib.query import TrendQuery
 from lib.topics import Cluster
 
 # Of a store and its checkpoint. A change that makes older ones useless gives it another name.
-FORMAT = "panes and dead letters of one query"
+FORMAT = "one query, and a state that begins with the second"
 
 
 class Claim:

@@ -78,7 +78,7 @@ class Progress(StreamingQueryListener):
         if progress["runId"] != self._run_id or "arrived" not in metrics:
             return
         arrived, kept = metrics["arrived"], metrics["kept"]
-        dedupe = next(op for op in progress["stateOperators"] if op["operatorName"] == "dedupeWithinWatermark")
+        dedupe = next(op for op in progress["stateOperators"] if op["operatorName"] == "dedupe")
         verdicts = {
             "received": arrived["received"],
             "counted": kept["counted"],

@@ -70,8 +70,8 @@ def second_ms(text: str) -> int:
 
 
 def hashtags(text: str) -> set[str]:
-    """The different hashtags of a text, in lower case, without #."""
-    return {word.lower() for word in HASHTAG.findall(text)}
+    """The different hashtags of a text, without #, in lower case, σ for ς."""
+    return {word.lower().replace("ς", "σ") for word in HASHTAG.findall(text)}
 
 
 class Counting:

@@ -32,8 +32,9 @@ def other_delay():
 
 
 def every_tweet_is_another_one():
-    sort_out = trends.sort_out
-    return trends, "sort_out", lambda parsed: sort_out(parsed.withColumn("id", F.concat("id", "partition", "offset")))
+    mark = trends.mark_dead_letters
+    other_id = F.concat("id", "partition", "offset")
+    return trends, "mark_dead_letters", lambda parsed: mark(parsed.withColumn("id", other_id))
 
 
 def windows_shifted():
