@@ -68,10 +68,12 @@ def spark_session(settings: Settings, name: str = "trending topics", throughput:
 
 
 def write_no_checksums(context: SparkContext) -> None:
-    """Let Hadoop write local files without a second one that has a checksum.
+    """Let Hadoop in the driver's JVM write no file with a checksum (`.NAME.crc`) beside each local file.
 
-    For each file that it makes Hadoop starts the program chmod, as pyspark comes without Hadoop's native library.
+    pyspark lacks Hadoop's native library, so Hadoop starts a program for each file that it makes, chmod. Without these
+    files, and with FILE_MANAGER, a micro-batch of the consumer starts 9 programs instead of 68.
     """
+    # Private in pyspark (tried with 4.2.0), which has no public way to Hadoop.
     context._jvm.org.apache.hadoop.fs.FileSystem.getLocal(context._jsc.hadoopConfiguration()).setWriteChecksum(False)
 
 
@@ -172,9 +174,6 @@ def sql_options(settings: Settings, throughput: bool) -> dict[str, str]:
         "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "128",
         # Counting the rows of the state takes a lookup for each row written: a tenth of the drain.
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(not throughput).lower(),
-        # The default one also starts readlink four times for each file: with the checksums 68 programs in a micro-batch
-        # of the consumer instead of 9. This one needs a file system whose rename is atomic, as that of a disk is.
-        "spark.sql.streaming.checkpointFileManagerClass": FILE_MANAGER,
         "spark.sql.streaming.stopTimeout": "30s",
         # Java's own lower(): ICU's, which is the default, takes a second to load its tables, in the first batch.
         "spark.sql.icu.caseMappings.enabled": "false",
@@ -217,6 +216,8 @@ def jvm_options(settings: Settings, throughput: bool, java: Path) -> dict[str, s
         "spark.ui.retainedStages": "50",
         "spark.sql.ui.retainedExecutions": "50",
         "spark.sql.warehouse.dir": (settings.build_dir / "spark-warehouse").as_uri(),
+        # A rename must be atomic and replace a file, as on a disk. Spark's default starts readlink four times a rename.
+        "spark.sql.streaming.checkpointFileManagerClass": FILE_MANAGER,
         LOG_KEY: str(log),
     }
 

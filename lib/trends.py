@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from lib.query import AHEAD_SECONDS, TrendQuery
 
 TWEET = ["id", "text", "created_at"]  # the same in all three: the same tweet
-# RocksDB sorts its keys by their bytes. With the second first, those that are written, looked up and forgotten together
-# lie side by side.
+# What the de-duplication compares, and remembers. RocksDB sorts keys by their bytes: with the second first, tweets that
+# are written, looked up and forgotten together lie side by side. At most four names: Spark makes a set of them, which
+# keeps the order of four. Without the event time among them nothing would be forgotten.
 KEY = ["second", *TWEET]
 # A VARIANT keeps the JSON type, so that a number is not accepted as a text.
 SCHEMA = "id VARIANT, user STRING, text VARIANT, created_at STRING"
@@ -48,9 +49,9 @@ def trending_and_dead_letters(messages: DataFrame, query: TrendQuery) -> DataFra
     column dead_letter (see `mark_dead_letters`) is not null.
 
     Each message is read and parsed once, although there are two results. Both begin with the same shuffle, and Spark
-    executes equal shuffles once (ReusedExchange in its plan). They are equal because all columns but dead_letter, which
-    both results read, are keys of the shuffle: no column can be left out of one of them. And `observe` keeps Spark from
-    moving the filter for dead letters before the shuffle.
+    executes equal shuffles once (ReusedExchange in its plan). They are equal because both need every column: they read
+    dead_letter, and all others are keys of the shuffle. `observe` keeps Spark from moving a filter, or a choice of
+    fields, before one of them.
     """
     both = messages.transform(parse).transform(mark_dead_letters).withWatermark("created_at", query.watermark)
     both = both.transform(shuffle)
@@ -159,7 +160,7 @@ def mark_dead_letters(parsed: DataFrame) -> DataFrame:
     STRUCT<partition INT, offset LONG, timestamp TIMESTAMP, reason STRING, value BINARY>).
 
     Of a tweet, dead_letter is null. Of a malformed message created_at is null, so that its time does not move the
-    watermark, and second is its offset: with equal keys, all of them would be shuffled to one partition.
+    watermark, and second is its offset: else those without id and text would all be shuffled to one partition.
     """
     malformed = F.col("reason").isNotNull()
     letter = F.struct("partition", "offset", "timestamp", "reason", "value")
@@ -193,7 +194,7 @@ def drop_duplicates(tweets: DataFrame, watermark: str) -> DataFrame:
 
 
 def first_of_each(tweets: DataFrame) -> DataFrame:
-    """`drop_duplicates` of tweets that have the column second, and on a stream a watermark."""
+    """The first row of each KEY. A stream needs a watermark."""
     return tweets.dropDuplicates(KEY).observe("kept", F.count(F.lit(1)).alias("counted"))
 
 

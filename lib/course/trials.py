@@ -115,13 +115,12 @@ def judge(rows: Iterable[tuple[str, str]], tweets: Iterable[Tweet]) -> tuple[int
 
 
 def copy_checkpoint(checkpoint: Path, name: str, *without: str) -> Path:
-    """Copy a checkpoint to a folder beside it, without these files ("commits/2") and their checksums; its path."""
+    """Copy a checkpoint to a folder beside it, without these files ("commits/2"); its path."""
     copy = checkpoint.with_name(name)
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(checkpoint, copy)
     for file in without:
         (copy / file).unlink()
-        (copy / file).with_name(f".{Path(file).name}.crc").unlink()
     return copy
 
 

@@ -75,7 +75,7 @@ def test_the_times_are_the_settings_of_the_consumer():
     query = TrendQuery(DEFAULTS.window, DEFAULTS.slide, DEFAULTS.watermark)
     trigger_ms = milliseconds("trigger", DEFAULTS.trigger)
     assert ASSUMED["batch_s"] == trigger_ms / 1000
-    assert ASSUMED["remembered_s"] == (2 * query.watermark_ms + trigger_ms) / 1000
+    assert ASSUMED["remembered_s"] == (query.watermark_ms + trigger_ms) / 1000
     assert f"panes of {query.pane_ms // 1000} s that" in TEXT and query.window_ms / query.pane_ms == 6
     assert ASSUMED["panes"] == ceil((trigger_ms + JITTER_MS) / query.pane_ms) + 2
     assert ASSUMED["retention_h"] == DEFAULTS.retention_hours
