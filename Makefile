@@ -50,7 +50,8 @@ quick: install  ## run the tests that need no broker, in under two minutes
 	@$(BIN)/python -m ruff check --quiet .
 	@$(PYTEST) tests/unit tests/spark
 
-bench: install  ## measure the consumer beside the usual way: first rows, micro-batch, backlog (two hours)
+bench: install  ## measure producer, broker and consumer beside the usual ways (two hours)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation -e '.[bench]'
 	@$(BIN)/python -m tests.benchmarks
 
 faults: install  ## kill, pause and break every part of the pipeline, and verify the counts (half an hour)

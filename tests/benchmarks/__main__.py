@@ -1,9 +1,7 @@
-"""Command line: measure this project's consumer beside the usual way, alternately, in the same run (`make bench`).
+"""Command line: measure the pipeline beside the usual way, in turns, in the same run (`make bench`).
 
-Each figure is measured in turns, so that the ratios hold on a busy machine, and every answer is checked before its time
-counts. It prints median, least and most, and writes build/bench.json. `--against DIR` measures another checkout too.
-A plain Python process works off the backlog beside them; with `--peers` more programs do that a user may pick instead
-(tests.benchmarks.peers). `--only backlog` and `--only live` measure a part.
+The turns make the ratios hold on a busy machine. Every answer is checked before its time counts. It prints the rows of
+RESULTS.md, and writes build/bench.json. `--only backlog` measures a part, `--against DIR` also another checkout.
 """
 
 import argparse
@@ -13,100 +11,77 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-from lib import infra
 from lib.errors import run
 from lib.settings import Settings
-from lib.topics import Cluster
-from tests.benchmarks.bench import AT_MOST, Bench
-from tests.benchmarks.peers import PEERS
+from tests.benchmarks import broker, consumer, producer
+from tests.benchmarks.bench import Bench
 
-LOWER_IS_BETTER = " s"  # how the name of such a figure ends
+LOWER_IS_BETTER = ", s"  # how the name of such a figure ends
+Figures = dict[str, dict[str, list[float]]]  # figure to way to its values
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
-    ways = ["this", *options.ways] + (["other"] if options.against else [])
-    asked = PEERS if options.peers else ["python"]
-    peers = installed(asked if options.only != "live" else [])  # they only work off a backlog
-    figures: dict[str, dict[str, list[float]]] = {}
+    figures: Figures = {}
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder), options.against)
-        infra.up(bench.settings)
-        try:
-            with Cluster(bench.settings.bootstrap_servers) as cluster:
-                if options.only != "live":
-                    print(f"==> sending {options.tweets:,} tweets", flush=True)
-                    bench.fill(cluster, options.tweets, options.queries)
-                for number in range(options.repeats):
-                    for query, way in pairs(options.queries, ways, peers):
-                        found = measure(bench, cluster, query, way, options)
-                        print(f"==> {number + 1} of {options.repeats}, {query}, {way}: {found}", flush=True)
-                        for figure, value in found.items():
-                            figures.setdefault(f"{query}: {figure}", {}).setdefault(way, []).append(value)
-        finally:
-            infra.down(bench.settings)
-    report(figures, options)
-
-
-def pairs(queries: list[str], ways: list[str], peers: list[str]) -> Iterator[tuple[str, str]]:
-    """Each query and who answers it, in turns. Another checkout has only the full query."""
-    for query in queries:
-        yield from ((query, way) for way in ways if (query, way) != ("plain", "other"))
-        yield from ((query, peer) for peer in peers if query in PEERS[peer].queries)
-
-
-def measure(bench: Bench, cluster: Cluster, query: str, way: str, options: argparse.Namespace) -> dict[str, float]:
-    """The figures of one way, or of a peer, and one query."""
-    if way in PEERS:
-        return bench.drain_by_peer(cluster, way, query)
-    found = bench.live(cluster, way, query, options.seconds) if options.only != "backlog" else {}
-    for how in AT_MOST if options.only != "live" else ():
-        found |= bench.drain(cluster, way, query, how)
-    return found
-
-
-def installed(names: Iterable[str]) -> list[str]:
-    """Those of the peers that can be measured. Prints for each other one what to type."""
-    missing = {name: PEERS[name] for name in names if PEERS[name].missing}
-    for name, peer in missing.items():
-        print(f"==> {name} is not measured, because {peer.module} is missing. Type: {peer.missing}", flush=True)
-    return [name for name in names if name not in missing]
+        for figure, way, value in chain(*(part.measure(bench, options) for part in (producer, broker, consumer))):
+            values = figures.setdefault(figure, {}).setdefault(way, [])
+            values.append(value)
+            print(f"==> {len(values)} of {options.repeats}, {figure}, {way}: {shown(value)}", flush=True)
+    save(figures, options.tweets)
+    print("| Figure | Way | Median (least to most) | Times the first way |\n|---|---|---|---|")
+    print("\n".join(rows(figures)))
 
 
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure the consumer.")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure the pipeline.")
+    parts = ["producer", "broker", "live", "backlog"]
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="default: all")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="default: %(default)s")
-    parser.add_argument("--tweets", type=int, default=2_000_000, metavar="N", help="backlog; default: %(default)s")
+    text = "backlog; the producer sends a tenth of it, or half of it with a fast client; default: %(default)s"
+    parser.add_argument("--tweets", type=int, default=2_000_000, metavar="N", help=text)
     parser.add_argument("--seconds", type=float, default=30, metavar="S", help="of live tweets; default: %(default)s")
     queries = ["full", "plain"]
     parser.add_argument("--queries", nargs="+", choices=queries, default=queries, help="default: both")
     ways = ["usual", "defaults"]
-    text = "what is measured beside this project; default: usual"
+    text = "what the consumer is measured beside; default: usual"
     parser.add_argument("--ways", nargs="*", choices=ways, default=ways[:1], help=text)
-    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, measured alternately")
-    parser.add_argument("--only", choices=["live", "backlog"], help="default: both")
-    parser.add_argument("--peers", action="store_true", help="measure all programs of tests.benchmarks.peers")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, whose consumer is measured, too")
+    parser.add_argument("--peers", action="store_true", help="all programs of tests.benchmarks.peers, for the backlog")
     return parser.parse_args(argv)
 
 
-def report(figures: dict[str, dict[str, list[float]]], options: argparse.Namespace) -> None:
-    """Print each figure of each way, and how many times better this project's is; write all to build/bench.json."""
+def save(figures: Figures, tweets: int) -> None:
+    """Write build/bench.json."""
     machine = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    settings = Settings.from_environment()
-    settings.build_dir.mkdir(parents=True, exist_ok=True)
-    result = {"date": time.strftime("%Y-%m-%d"), "machine": machine, "tweets": options.tweets, "figures": figures}
-    (settings.build_dir / "bench.json").write_text(json.dumps(result, indent=1))
-    print(machine)
+    folder = Settings.from_environment().build_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"date": time.strftime("%Y-%m-%d"), "machine": machine, "tweets": tweets, "figures": figures}
+    (folder / "bench.json").write_text(json.dumps(result, indent=1))
+
+
+def rows(figures: Figures) -> Iterator[str]:
+    """A row of Markdown for each figure and way: median, least and most, and how many times better than the first way.
+
+    That is the median of the ratios in each turn: another program that is busy for a while changes it little.
+    """
     for figure, ways in figures.items():
-        this = statistics.median(ways["this"])
+        first = next(iter(ways.values()))
         for way, values in ways.items():
-            median = statistics.median(values)
-            ratio = median / this if figure.endswith(LOWER_IS_BETTER) else this / median
-            spread = f"least {min(values):10,.2f}   most {max(values):10,.2f}"
-            print(f"{figure:<52} {way:<6} median {median:10,.2f}   {spread}   {ratio:6.2f} times this")
+            pairs = zip(first, values, strict=True)
+            ratios = [a / b if figure.endswith(LOWER_IS_BETTER) else b / a for a, b in pairs]
+            times = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            spread = f"{shown(statistics.median(values))} ({shown(min(values))} to {shown(max(values))})"
+            yield f"| {figure} | {way} | {spread} | {times} |"
+
+
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from lib import infra
 from lib.consumer.store import Batch, Store
 from lib.consumer.tables import BATCHES, ms
 from lib.errors import QueryError
@@ -34,6 +35,7 @@ RATE = 1000  # tweets per second
 FIRST_SECONDS = 300  # until the first rows
 # How many messages of the backlog a micro-batch takes at most.
 AT_MOST = {"200,000 at a time": 200_000, "at once": 1_000_000_000}
+Measured = tuple[str, str, float]  # figure, way, value
 
 
 class Bench:
@@ -48,6 +50,16 @@ class Bench:
         self.query = TrendQuery(self.settings.window, self.settings.slide, self.settings.watermark)
         self.runs = 0
         self.answers: dict[str, Recount] = {}  # of the backlogs, by topic and micro-batches
+
+    @contextmanager
+    def broker(self) -> Iterator[Cluster]:
+        """The broker, which is stopped at the end and keeps its data."""
+        infra.up(self.settings)
+        try:
+            with Cluster(self.settings.bootstrap_servers) as cluster:
+                yield cluster
+        finally:
+            infra.down(self.settings)
 
     def command(self, module: str, *arguments: object, checkout: Path = ROOT) -> tuple[list[str], dict]:
         """The command line and the options of Popen for `python -m MODULE` of a checkout."""

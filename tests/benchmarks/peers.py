@@ -2,8 +2,8 @@
 
 `python -m tests.benchmarks.peers PEER QUERY TOPIC [JAR]` reads what is in the topic and prints {"seconds", "windows"}:
 [start in ms, hashtag, tweets] for each window and hashtag. The seconds begin when plain Python asks for messages, when
-Quix has the first one, or when Flink gets the job; they end with the last count. Packages are in build/peers/PEER, so
-that the project keeps its own versions.
+Quix has the first one, or when Flink gets the job; they end with the last count. The packages of Quix and Flink are in
+build/peers, so that the project keeps its own versions.
 """
 
 import json
@@ -95,12 +95,12 @@ def flink(task: Task) -> Answer:
 
 
 class Peer(NamedTuple):
-    """A program, the queries that it answers, and the module that it needs with the package to install."""
+    """A program, the queries that it answers, and the module that it needs with what pip installs for it."""
 
     program: Callable[[Task], Answer]
     queries: tuple[str, ...]
     module: str
-    package: str
+    install: str
 
     @property
     def site(self) -> Path:
@@ -110,7 +110,7 @@ class Peer(NamedTuple):
     def missing(self) -> str:
         """What to type if the module is missing; else empty."""
         found = PathFinder.find_spec(self.module, [str(self.site), *sys.path])
-        return "" if found else f"pip install --target {self.site.relative_to(ROOT)} {self.package}"
+        return "" if found else f"pip install {self.install}"
 
 
 def connector() -> Path:
@@ -127,9 +127,9 @@ def connector() -> Path:
 
 
 PEERS = {
-    "python": Peer(python, ("full", "plain"), "orjson", "orjson==3.13.0"),
-    "quix": Peer(quix, ("plain",), "quixstreams", "quixstreams==3.28.1"),
-    "flink": Peer(flink, ("plain",), "pyflink", "apache-flink==2.3.0"),
+    "python": Peer(python, ("full", "plain"), "orjson", "-e '.[bench]'"),
+    "quix": Peer(quix, ("plain",), "quixstreams", "--target build/peers/quix quixstreams==3.28.1"),
+    "flink": Peer(flink, ("plain",), "pyflink", "--target build/peers/flink apache-flink==2.3.0"),
 }
 
 

@@ -41,7 +41,7 @@ def test_a_peer_that_is_not_installed_says_what_to_type(peer, monkeypatch, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr("sys.path", [])
         missing = peer.missing
-    assert missing == f"pip install --target build/peers/{peer.program.__name__} {peer.package}"
+    assert missing == f"pip install {peer.install}"
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
