@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lib.errors import run
 from lib.settings import Settings
+from lib.wait import exit_on_signals
 from tests.benchmarks import broker, consumer, producer
 from tests.benchmarks.bench import Bench
 
@@ -26,6 +27,7 @@ Figures = dict[str, dict[str, list[float]]]  # figure to way to its values
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
+    exit_on_signals()
     figures: Figures = {}
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder), options.against)

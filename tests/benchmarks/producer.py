@@ -4,7 +4,9 @@ import argparse
 import json
 import subprocess
 from collections.abc import Iterator
+from importlib.util import find_spec
 
+from lib.errors import ProducerError
 from lib.topics import Cluster
 from tests.benchmarks.bench import Bench, Measured
 
@@ -21,9 +23,14 @@ WAYS = {
 
 
 def measure(bench: Bench, options: argparse.Namespace) -> Iterator[Measured]:
-    """Messages per second of each way, and once more of the two clients of lib.producer, to compare them."""
+    """Messages per second of each way, and once more of the two clients of lib.producer, to compare them.
+
+    ProducerError without Faker.
+    """
     if "producer" not in options.only:
         return
+    if not find_spec("faker"):
+        raise ProducerError("the loop of tutorials needs Faker, which is not installed", "pip install -e '.[bench]'")
     with bench.broker() as cluster:
         for number in range(options.repeats):
             topic = f"run{number}"

@@ -1,5 +1,11 @@
-"""The rows of the benchmarks: which of two ways is better, and how the numbers are shown."""
+"""The rows of the benchmarks: which of two ways is better, and how the numbers are shown; a package that is missing."""
 
+from argparse import Namespace
+
+import pytest
+
+from lib.errors import ProducerError
+from tests.benchmarks import producer
 from tests.benchmarks.__main__ import rows
 
 
@@ -19,3 +25,9 @@ def test_more_messages_per_second_are_better_and_fewer_seconds():
 def test_ratios_are_those_of_each_turn():
     busy = {"usual": [10, 1, 1], "this": [20, 2, 2]}
     assert list(rows({"messages/s": busy}))[1].endswith("| 2.00 (2.00 to 2.00) |")
+
+
+def test_without_faker_it_says_what_to_type(monkeypatch):
+    monkeypatch.setattr(producer, "find_spec", lambda name: None)
+    with pytest.raises(ProducerError, match=r"needs Faker[^$]*pip install -e '\.\[bench\]'"):
+        next(producer.measure(None, Namespace(only=["producer"])))
