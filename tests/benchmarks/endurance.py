@@ -20,7 +20,7 @@ from lib.consumer.store import Store
 from lib.errors import run
 from lib.query import TrendQuery
 from lib.topics import Cluster
-from lib.wait import wait_until
+from lib.wait import exit_on_signals, wait_until
 from tests.benchmarks.bench import RATE, Bench
 from tests.judge import judge
 
@@ -120,16 +120,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--minutes", type=float, default=30, metavar="M", help="of live tweets")
     options = parser.parse_args(argv)
+    exit_on_signals()
     with tempfile.TemporaryDirectory(prefix="arqesp-bench-") as folder:
         bench = Bench(Path(folder))
-        broker = psutil.Process(infra.up(bench.settings).pid)
-        try:
-            with Cluster(bench.settings.bootstrap_servers) as cluster:
-                live(bench, cluster, broker, options.minutes)
-                if options.tweets:
-                    backlog(bench, cluster, options.tweets)
-        finally:
-            infra.down(bench.settings)
+        with bench.broker() as cluster:
+            broker = psutil.Process(infra.up(bench.settings).pid)  # it runs: `up` attaches to it
+            live(bench, cluster, broker, options.minutes)
+            if options.tweets:
+                backlog(bench, cluster, options.tweets)
 
 
 if __name__ == "__main__":

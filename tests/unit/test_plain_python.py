@@ -42,6 +42,8 @@ def test_a_peer_that_is_not_installed_says_what_to_type(peer, monkeypatch, tmp_p
         patch.setattr("sys.path", [])
         missing = peer.missing
     assert missing == f"pip install {peer.install}"
+    folder = f"--target build/peers/{peer.program.__name__} "  # the one in which it is found
+    assert peer.install == "-e '.[bench]'" or peer.install.startswith(folder)
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
